@@ -1,0 +1,165 @@
+"""What travels between the ledger, an engine and its workers.
+
+Everything here is plain data that JSON can carry: a local worker, one behind
+a broker and one on another machine are told the same and answer the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+JSON = Any  # what json.dumps takes; the standard library has no narrower type for it
+
+
+class TaskKind(StrEnum):
+    """What a worker is asked to do for an item (or, for `report`, for the whole run)."""
+
+    DIGEST = "digest"  # read the input, to learn whether its result is known already
+    COPY = "copy"  # bring the outputs of an earlier, equal piece of work here
+    SPLIT = "split"
+    PROCESS = "process"
+    MERGE = "merge"
+    REPORT = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file that a task wrote, relative to its item's folder."""
+
+    path: str
+    size: int
+    sha256: str
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed: a stable code, words, and what was seen."""
+
+    code: str
+    message: str
+    retryable: bool = True
+    evidence: dict[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What all tasks of one run have in common; sent along with each batch.
+
+    `pipeline` is a name that the worker's catalogue finds, or the path of a
+    file. `store` is the URL of where outputs go, `logs` a folder.
+    """
+
+    run: str
+    pipeline: str
+    params: dict[str, JSON]
+    store: str
+    logs: str
+    timeout_seconds: float | None = None
+    origin: dict[str, JSON] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One unit of work, of one attempt: `epoch` tells it from every other attempt.
+
+    `path` is the item's path in the run, `uri` where its bytes are, `sha256`
+    their digest when it is known. `payload` is what the kind needs: the part
+    to process, the parts to merge, the outputs to copy.
+    """
+
+    id: int
+    epoch: int
+    kind: TaskKind
+    path: str = ""
+    uri: str = ""
+    size: int = 0
+    mtime_ns: int = 0
+    sha256: str | None = None
+    part: int = 0
+    payload: JSON = None
+
+    @property
+    def token(self) -> str:
+        """The name of this attempt's staging folder and log: no two attempts share it."""
+        return f"{self.id}-{self.epoch}"
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Tasks of one job that travel together."""
+
+    job: Job
+    tasks: tuple[Task, ...]
+
+
+class OutcomeState(StrEnum):
+    """How an attempt came back."""
+
+    DONE = "done"
+    FAILED = "failed"
+    LOST = "lost"  # the worker is gone; counts as an attempt
+    RETURNED = "returned"  # never begun; does not count
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one attempt.
+
+    `result` is the task's own small answer: the parts of a split, the record
+    of a process. `outputs` are staged under the task's token, not published.
+    """
+
+    task: int
+    epoch: int
+    state: OutcomeState
+    seconds: float = 0.0
+    worker: str = ""
+    sha256: str | None = None
+    outputs: tuple[Output, ...] = ()
+    result: JSON = None
+    failure: Failure | None = None
+    peak_bytes: int = 0
+
+
+def batch_to_json(batch: Batch) -> dict[str, JSON]:
+    """The batch as plain data; defaults are left out, since most of a task is defaults."""
+    return {"job": asdict(batch.job), "tasks": [_sparse(task, _TASK) for task in batch.tasks]}
+
+
+def batch_from_json(data: dict[str, JSON]) -> Batch:
+    """The batch that `batch_to_json` took apart."""
+    tasks = tuple(Task(**{**one, "kind": TaskKind(one["kind"])}) for one in data["tasks"])
+    return Batch(job=Job(**data["job"]), tasks=tasks)
+
+
+def outcome_to_json(outcome: Outcome) -> dict[str, JSON]:
+    """The outcome as plain data, defaults left out."""
+    data = _sparse(outcome, _OUTCOME)
+    if outcome.outputs:
+        data["outputs"] = [[one.path, one.size, one.sha256, one.mtime_ns] for one in outcome.outputs]
+    if outcome.failure is not None:
+        data["failure"] = asdict(outcome.failure)
+    return data
+
+
+def outcome_from_json(data: dict[str, JSON]) -> Outcome:
+    """The outcome that `outcome_to_json` took apart."""
+    known = dict(data)
+    known["state"] = OutcomeState(known["state"])
+    if "outputs" in known:
+        known["outputs"] = tuple(Output(*one) for one in known["outputs"])
+    if "failure" in known:
+        known["failure"] = Failure(**known["failure"])
+    return Outcome(**known)
+
+
+_TASK = tuple((name, one.default) for name, one in Task.__dataclass_fields__.items())
+_OUTCOME = tuple((name, one.default) for name, one in Outcome.__dataclass_fields__.items())
+
+
+def _sparse(record: Task | Outcome, fields: tuple[tuple[str, JSON], ...]) -> dict[str, JSON]:
+    values = ((name, getattr(record, name), default) for name, default in fields)
+    return {name: value for name, value, default in values if value != default}

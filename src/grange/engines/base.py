@@ -1,0 +1,75 @@
+"""The interface of an engine: how tasks reach workers, and outcomes come back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from grange.core.tasks import Batch, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """What one worker is doing right now, for people to look at."""
+
+    name: str
+    task: int | None  # the task that it executes, if any
+    seconds: float  # how long it has been at it
+    progress: float | None = None  # 0 to 1, where the pipeline says so
+    silent: bool = False  # it has given no sign of life for a while
+
+
+class Engine(ABC):
+    """Brings batches to workers and their outcomes back. Not thread-safe: one owner drives it.
+
+    Delivery is at least once; the ledger's epochs make the effect exactly once.
+    An engine keeps nothing that the ledger doesn't have: it may be killed at any time.
+    """
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin to work. Returns at once; workers come up by themselves.
+
+        Raises:
+            WorkerStartFailed: No worker can be started at all.
+        """
+
+    @abstractmethod
+    def room(self) -> int:
+        """How many more tasks are worth publishing now (0 when all are well fed)."""
+
+    @abstractmethod
+    def publish(self, batch: Batch) -> None:
+        """Take tasks over. Non-blocking; each will come back as exactly one outcome,
+        unless this engine itself dies."""
+
+    @abstractmethod
+    def collect(self, timeout_seconds: float) -> list[Outcome]:
+        """The outcomes that came back; waits at most so long for the first one.
+
+        A worker that died brings `lost` for the task that it was at, and
+        `returned` for those that it had not begun. Also the place where the
+        engine looks after its workers, so call it often.
+
+        Raises:
+            WorkerStartFailed: Workers die again and again before they take work.
+        """
+
+    @abstractmethod
+    def alive(self) -> list[int]:
+        """Ids of the tasks whose holder gave a sign of life lately: their leases are to be renewed."""
+
+    @abstractmethod
+    def abandon(self, tasks: Collection[int]) -> None:
+        """Stop these tasks and forget them: their work is killed, with all that it started,
+        and no outcome comes back. Other tasks of the same workers come back as `returned`.
+        Idempotent; unknown ids are ignored."""
+
+    @abstractmethod
+    def workers(self) -> Sequence[WorkerView]:
+        """What each worker is doing."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Kill all workers and all that they started, and forget their tasks. Idempotent."""
