@@ -1,0 +1,265 @@
+"""Real database servers for tests: started on demand, thrown away afterwards.
+
+Each server listens on a free port of 127.0.0.1, keeps its files in a folder of
+its own under /tmp and dies with the process that started it. Nothing is synced
+to disk: the data is worth nothing after the test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import sqlalchemy
+
+USER = "grange"
+PASSWORD = "s3cret-of-the-tests"
+
+# Starting a server takes about a second; a busy machine may need many times that.
+START_SECONDS = 60.0
+
+
+def unavailable(reason: str) -> NoReturn:
+    """Skip the test on a laptop; fail it in CI, where everything must be there."""
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must have this: {reason}")
+    pytest.skip(reason)
+
+
+@dataclass
+class Server:
+    """One database server and how to reach it."""
+
+    driver: str
+    port: int
+    first_database: str
+    drop_suffix: str
+    launch: Callable[[], subprocess.Popen[bytes]]
+    process: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: str) -> str:
+        """Return the SQLAlchemy URL of one database."""
+        return f"{self.driver}://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside any transaction, with all rights."""
+        engine = sqlalchemy.create_engine(
+            self.url(self.first_database),
+            isolation_level="AUTOCOMMIT",
+            poolclass=sqlalchemy.NullPool,
+        )
+        with engine.connect() as connection:
+            connection.exec_driver_sql(statement)
+        engine.dispose()
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[str]:
+        """Make an empty database, give its URL, and drop it at the end."""
+        name = f"test_{secrets.token_hex(6)}"
+        self.execute(f"CREATE DATABASE {name}")
+        try:
+            yield self.url(name)
+        finally:
+            self.execute(f"DROP DATABASE {name}{self.drop_suffix}")
+
+    def start(self) -> None:
+        """Start the server, or start it again over the same files."""
+        self.process = self.launch()
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self.execute("SELECT 1")
+            except sqlalchemy.exc.OperationalError as error:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    message = f"{self.driver} did not start: {error}"
+                    raise RuntimeError(message) from error
+                time.sleep(0.05)
+            else:
+                return
+
+    def kill(self) -> None:
+        """End the server at once, as a power cut would."""
+        if self.process is not None:
+            # The process group, because PostgreSQL's children outlive a killed parent.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+
+@contextlib.contextmanager
+def postgresql() -> Iterator[Server]:
+    """Run a PostgreSQL server of our own for as long as the block lasts."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version)
+    search = os.pathsep.join([*map(str, reversed(programs)), os.environ.get("PATH", "")])
+    initdb = _program("initdb", search, package="postgresql")
+    postgres = _program("postgres", search, package="postgresql")
+    with _folder("postgres") as folder:
+        _initialise_postgresql(initdb, folder)
+
+        def launch() -> subprocess.Popen[bytes]:
+            # A killed server leaves its lock behind; its number may be another process's now.
+            (folder / "data" / "postmaster.pid").unlink(missing_ok=True)
+            options = (
+                "fsync=off",
+                "synchronous_commit=off",
+                "full_page_writes=off",
+                "max_connections=200",
+                "shared_buffers=64MB",
+                "log_min_messages=panic",
+            )
+            command = [postgres, "-D", str(folder / "data"), "-k", str(folder)]
+            command += ["-h", "127.0.0.1", "-p", str(port)]
+            command += [word for option in options for word in ("-c", option)]
+            return _spawn(command, "postgres", folder)
+
+        port = _free_port()
+        server = Server("postgresql+psycopg", port, "postgres", " WITH (FORCE)", launch)
+        with _running(server):
+            yield server
+
+
+@contextlib.contextmanager
+def mariadb() -> Iterator[Server]:
+    """Run a MariaDB server of our own for as long as the block lasts."""
+    search = os.pathsep.join(["/usr/sbin", os.environ.get("PATH", "")])
+    installer = _program("mariadb-install-db", search, package="mariadb-server")
+    mariadbd = _program("mariadbd", search, package="mariadb-server")
+    with _folder("mysql") as folder:
+        _initialise_mariadb(installer, folder)
+
+        def launch() -> subprocess.Popen[bytes]:
+            command = [
+                mariadbd,
+                "--no-defaults",
+                f"--datadir={folder / 'data'}",
+                f"--socket={folder / 'socket'}",
+                f"--pid-file={folder / 'pid'}",
+                f"--init-file={folder / 'users.sql'}",
+                "--bind-address=127.0.0.1",
+                f"--port={port}",
+                "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-doublewrite=0",
+                "--innodb-fast-shutdown=3",
+                "--skip-name-resolve",
+                "--max-connections=200",
+            ]
+            return _spawn(command, "mysql", folder)
+
+        port = _free_port()
+        server = Server("mysql+pymysql", port, "mysql", "", launch)
+        with _running(server):
+            yield server
+
+
+@contextlib.contextmanager
+def small_disk(parent: Path, *, size_bytes: int) -> Iterator[Path]:
+    """Mount a file system of a few megabytes, to be filled up; needs root."""
+    if os.geteuid() != 0:
+        unavailable("mounting a small disk needs root")
+    folder = Path(tempfile.mkdtemp(prefix="disk-", dir=parent))
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size_bytes},mode=0755", "tmpfs", str(folder)]
+    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if mounted.returncode != 0:
+        unavailable(f"a small disk can't be mounted: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        # Lazily, because a process that a test killed may not be gone yet.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _initialise_postgresql(initdb: str, folder: Path) -> None:
+    (folder / "password").write_text(PASSWORD)
+    command = [initdb, "--no-sync", "--username", USER, "--pwfile", str(folder / "password")]
+    command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
+    _finish(_spawn([*command, "-D", str(folder / "data")], "postgres", folder), folder)
+
+
+def _initialise_mariadb(installer: str, folder: Path) -> None:
+    (folder / "users.sql").write_text(
+        f"CREATE USER IF NOT EXISTS {USER}@127.0.0.1 IDENTIFIED BY '{PASSWORD}';\n"
+        f"GRANT ALL ON *.* TO {USER}@127.0.0.1 WITH GRANT OPTION;\n"
+    )
+    command = [installer, "--no-defaults", f"--datadir={folder / 'data'}", "--skip-test-db"]
+    command += ["--auth-root-authentication-method=normal", "--skip-name-resolve"]
+    _finish(_spawn(command, "mysql", folder), folder)
+
+
+@contextlib.contextmanager
+def _running(server: Server) -> Iterator[None]:
+    try:
+        server.start()
+        yield
+    finally:
+        server.kill()
+
+
+@contextlib.contextmanager
+def _folder(user: str) -> Iterator[Path]:
+    """Make a folder that the server's user owns; short, because it holds a socket."""
+    folder = Path(tempfile.mkdtemp(prefix=f"grange-{user}-", dir="/tmp"))
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(folder, user, user)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _spawn(command: list[str], user: str, folder: Path) -> subprocess.Popen[bytes]:
+    """Start a program as its own user when we are root (the servers refuse to be root)."""
+    prefix = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+    if os.geteuid() == 0:
+        entry = pwd.getpwnam(user)
+        prefix = prefix or ["setpriv"]
+        prefix += [f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups"]
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            [*prefix, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=folder,
+            start_new_session=True,
+        )
+
+
+def _finish(process: subprocess.Popen[bytes], folder: Path) -> None:
+    if process.wait(START_SECONDS) != 0:
+        message = f"the server's files can't be made: {(folder / 'log').read_text()[-2000:]}"
+        raise RuntimeError(message)
+
+
+def _program(name: str, search: str, *, package: str) -> str:
+    found = shutil.which(name, path=search)
+    if found is None:
+        unavailable(f"{name} is not installed (Debian package {package})")
+    return found
+
+
+def _version(folder: Path) -> float:
+    try:
+        return float(folder.parent.name)
+    except ValueError:
+        return 0.0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
