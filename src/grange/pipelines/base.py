@@ -1,0 +1,161 @@
+"""The interface of a pipeline: how an input becomes parts, parts results, results outputs.
+
+    split(item) → process(part) × n → merge(item) → report(run)
+
+A pipeline whose inputs are small writes `process` alone. All methods run in
+worker processes; none is told about the ledger or the engine.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+JSON = Any
+
+
+class Parameters(BaseModel):
+    """Base of a pipeline's parameters: typed, checked, frozen, with defaults and help.
+
+    Write `Field(default, description=…)` for each; unknown names are refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+P = TypeVar("P", bound=Parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One input: its path in the run (what outputs are named after) and where its bytes are."""
+
+    path: str
+    file: Path
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The last component of the path."""
+        return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def stem(self) -> str:
+        """The name without its last suffix."""
+        return Path(self.name).stem
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of an item; `data` is whatever `split` said of it (plain JSON data)."""
+
+    item: Item
+    number: int = 0
+    data: JSON = None
+
+
+@dataclass(frozen=True, slots=True)
+class PartResult:
+    """What `process` returned for a part, and the folder of the files that it wrote."""
+
+    number: int
+    data: JSON
+    folder: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRecord:
+    """An ended item, as `report` sees it."""
+
+    path: str
+    state: str
+    result: JSON
+    folder: Path
+    outputs: Sequence[str] = field(default_factory=tuple)
+
+
+class Work(Protocol):
+    """What a pipeline's method may do besides computing. One for each call."""
+
+    @property
+    def output(self) -> Path:
+        """A private folder: what is written here is published, whole, when the method returns.
+        Made on first use."""
+
+    @property
+    def scratch(self) -> Path:
+        """A private folder for what nobody needs later. Made on first use, removed at the end."""
+
+    @property
+    def logs(self) -> tuple[Path, Path]:
+        """The files that keep this attempt's stdout and stderr."""
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """How long this attempt may take; the engine kills it then."""
+
+    @property
+    def marker(self) -> dict[str, str]:
+        """Environment variables for every program started, by which stray ones are found."""
+
+    def progress(self, fraction: float) -> None:
+        """Say how far this is, from 0 to 1; cheap, call it as often as you like."""
+
+    def peak(self, peak_bytes: int) -> None:
+        """Say how much memory the programs that this attempt started have held at most."""
+
+
+class Pipeline(ABC, Generic[P]):
+    """A kind of analysis. Subclass it, name it, and write `process`.
+
+    Results must depend on the item's bytes, the version, the parameters and
+    the models alone, so that equal work is done once.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[str]
+    summary: ClassVar[str]
+    Parameters: ClassVar[type[Parameters]] = Parameters
+    # What `grange run` takes from a folder when nobody says otherwise: globs on file names.
+    accepts: ClassVar[tuple[str, ...]] = ("*",)
+    # Whether the item's name can show in its result; if not, a renamed copy is known already.
+    reads_name: ClassVar[bool] = True
+
+    def models(self, params: P) -> dict[str, str]:
+        """The models that decide the result: name to sha256. Recorded, and part of the work's address."""
+        return {}
+
+    def load(self, params: P) -> Any:  # noqa: ANN401  # the pipeline's own type, kept for it
+        """Load what is costly (a model): called once per worker, kept warm, given to `process`."""
+        return None
+
+    def split(self, item: Item, params: P, work: Work) -> Iterator[JSON]:
+        """Say what the parts of an item are. Overriding it makes the pipeline a splitting one."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def process(self, part: Part, params: P, model: Any, work: Work) -> JSON:  # noqa: ANN401
+        """Work on one part: write files into `work.output`, return a small record (JSON data)."""
+
+    def merge(self, item: Item, parts: Iterator[PartResult], params: P, work: Work) -> JSON:
+        """Make one result of all parts, given in order. A splitting pipeline must override it."""
+        raise NotImplementedError
+
+    def report(self, items: Iterator[ItemRecord], params: P, work: Work) -> None:
+        """Write files about the whole run into `work.output`. Overriding it makes it be called."""
+        raise NotImplementedError
+
+    @classmethod
+    def splits(cls) -> bool:
+        """Whether items become parts."""
+        return cls.split is not Pipeline.split
+
+    @classmethod
+    def reports(cls) -> bool:
+        """Whether the pipeline has a report of its own."""
+        return cls.report is not Pipeline.report
