@@ -1,0 +1,72 @@
+# What a contributor needs; `make` alone says what there is.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := demo
+
+# Two cores are enough for two test processes; a larger machine may take more: make test JOBS=8
+JOBS ?= 2
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Say what there is
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | \
+	  while IFS='|' read -r name words; do printf '  make %-12s %s\n' "$$name" "$$words"; done
+
+.PHONY: install
+install: .venv/.contributor ## Make .venv with Grange (editable) and all tools of a contributor
+
+.venv/.user: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/.contributor: .venv/.user
+	@$(BIN)/pip install --quiet --disable-pip-version-check \
+	  --editable '.[postgresql,mysql,pandas]' --group dev
+	@touch $@
+
+.PHONY: demo
+demo: .venv/.user ## Run a first pipeline over sample files and show where its report is
+	@$(BIN)/python examples/make_samples.py $(DEMO)/inputs
+	@code=0; GRANGE_HOME=$(DEMO)/home $(BIN)/grange map \
+	  "$(CURDIR)/$(BIN)/python $(CURDIR)/examples/shrink.py {input} {output}" \
+	  $(DEMO)/inputs --out $(DEMO)/packed || code=$$?; \
+	case $$code in \
+	  0) ;; \
+	  3) echo "Two samples are broken on purpose: the report says what is wrong with them." ;; \
+	  *) exit $$code ;; \
+	esac
+	@echo "The report: $(DEMO)/packed/report.html"
+	@echo "The run:    GRANGE_HOME=$(DEMO)/home $(BIN)/grange runs list"
+
+.PHONY: check
+check: install ## Check style, types and who imports whom
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: test
+test: install ## Run all tests, with real databases where they are installed
+	$(BIN)/pytest -n $(JOBS)
+
+.PHONY: test-wheel
+test-wheel: install ## Build the wheel and test it where src can't be seen
+	PYTHON=$(BIN)/python tests/wheel.sh
+
+.PHONY: docs
+docs: install ## Make the reference pages from the code, then the site in site/
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --strict --quiet
+
+.PHONY: bench
+bench: install ## Measure speed side by side with others (see benchmarks/)
+	$(BIN)/python -m benchmarks
+
+.PHONY: clean
+clean: ## Remove what these commands made, but for .venv
+	rm -rf build dist site $(DEMO) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find src tests examples docs -name __pycache__ -prune -exec rm -rf {} +

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Builds the wheel, installs it into a fresh environment and tests it in a
+# folder that holds the tests but no src, so that nothing missing from the
+# wheel can be found by accident.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+python=$(cd "$root" && realpath --no-symlinks "${PYTHON:-python3}")
+place=$(mktemp -d "${TMPDIR:-/tmp}/grange-wheel-XXXXXX")
+trap 'rm -rf "$place"' EXIT
+
+cd "$root"
+"$python" -m build --wheel --outdir "$place/dist" . >"$place/build.log" 2>&1 ||
+  { cat "$place/build.log"; exit 1; }
+wheels=("$place"/dist/*.whl)
+
+"$python" -m venv "$place/venv"
+"$place/venv/bin/pip" install --quiet --disable-pip-version-check \
+  "${wheels[0]}[postgresql,mysql]" hypothesis pytest pytest-timeout pytest-xdist
+
+mkdir "$place/checkout"
+cp -R tests pyproject.toml "$place/checkout"
+cd "$place/checkout"
+export GRANGE_HOME="$place/home" PATH="$place/venv/bin:$PATH"
+
+pytest -q -m wheel -p no:cacheprovider
+
+# The installed command, as a user meets it for the first time.
+grange doctor
+mkdir inputs
+echo one >inputs/one.txt
+grange map 'gzip -c {input} > {output}/{name}.gz' inputs --out packed
+test "$(gzip -dc packed/one.txt/one.txt.gz)" = one
+test -s packed/report.html
+echo "The wheel works: $(basename "${wheels[0]}")"
