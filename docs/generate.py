@@ -1,0 +1,232 @@
+"""Make the reference pages from the code that they describe.
+
+python docs/generate.py writes docs/reference/*.md; a test compares what is
+committed with what this would write, so that no page tells an old story.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTE = "<!-- Made by docs/generate.py from the code: change it there. -->"
+
+
+def main() -> None:
+    """Write the pages."""
+    REFERENCE.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text)
+
+
+def pages() -> dict[str, str]:
+    """Return each page's text by its file name."""
+    makers = {
+        "cli.md": _cli,
+        "settings.md": _settings,
+        "api.md": _api,
+        "errors.md": _errors,
+    }
+    return {name: "\n".join([NOTE, "", *maker()]).rstrip() + "\n" for name, maker in makers.items()}
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Yield every command of the command line by its full name, groups included."""
+    import typer.main
+    from grange.cli.main import app
+
+    yield from _walk("grange", typer.main.get_command(app))
+
+
+def _walk(name: str, command: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401  # typer's own type
+    yield name, command
+    for child, below in getattr(command, "commands", {}).items():
+        if not below.hidden:
+            yield from _walk(f"{name} {child}", below)
+
+
+def _cli() -> Iterator[str]:
+    yield "# Command line"
+    yield ""
+    yield "Every command takes `--help`."
+    yield ""
+    yield from _exit_codes()
+    for name, command in commands():
+        arguments = [one for one in command.params if one.param_type_name == "argument"]
+        options = [
+            one
+            for one in command.params
+            if one.param_type_name == "option" and not one.hidden and one.name != "help"
+        ]
+        yield f"## {name}"
+        yield ""
+        yield _paragraphs(command.help)
+        yield ""
+        yield f"    {_usage(name, command, arguments)}"
+        yield ""
+        named = [(_metavar(one), one.help or "") for one in arguments]
+        yield from _table(("argument", "is"), named)
+        yield from _table(("option", "does", "default"), [_option(one) for one in options])
+
+
+def _exit_codes() -> Iterator[str]:
+    from grange.cli.exits import EXITS
+
+    yield "## Exit codes"
+    yield ""
+    yield from _table(("code", "means"), [(f"`{code}`", words) for code, words in EXITS.items()])
+
+
+def _usage(name: str, command: Any, arguments: list[Any]) -> str:  # noqa: ANN401  # typer's own type
+    if getattr(command, "commands", None):
+        return f"{name} [OPTIONS] COMMAND …"
+    words = [_metavar(one, bare=True) for one in arguments]
+    return " ".join([name, "[OPTIONS]", *words])
+
+
+def _metavar(argument: Any, *, bare: bool = False) -> str:  # noqa: ANN401  # typer's own type
+    word = argument.metavar or argument.name.upper()
+    if argument.nargs == -1:
+        word = f"{word}…"
+    if not argument.required:
+        word = f"[{word}]"
+    return word if bare else f"`{word}`"
+
+
+def _option(option: Any) -> tuple[str, str, str]:  # noqa: ANN401  # typer's own type
+    names = ", ".join(f"`{name}`" for name in [*option.opts, *option.secondary_opts])
+    if not option.is_flag and not getattr(option, "count", False):
+        names += f" {option.metavar or option.type.name.upper()}"
+    default = option.default
+    if default is None or default == [] or callable(default) or option.is_flag:
+        return names, option.help or "", ""
+    return names, option.help or "", f"`{default}`"
+
+
+def _settings() -> Iterator[str]:
+    from grange import settings
+
+    yield "# Settings"
+    yield ""
+    yield _paragraphs(inspect.cleandoc(settings.__doc__ or "").split("\n", 1)[-1])
+    yield ""
+    rows = [
+        (f"`{one.name}`", f"`{one.env}`", one.help, f"`{one.default}`") for one in settings.SETTINGS
+    ]
+    yield from _table(("setting", "environment", "is", "default"), rows)
+
+
+def _api() -> Iterator[str]:
+    import grange
+
+    yield "# Python"
+    yield ""
+    yield _paragraphs(grange.__doc__)
+    yield ""
+    for name in grange.__all__:
+        value = getattr(grange, name)
+        if isinstance(value, type):
+            yield from _class(name, value)
+        elif callable(value):
+            yield from _function(f"grange.{name}", value, level="##")
+        else:
+            yield from (f"## grange.{name}", "", f"`{value!r}`", "")
+
+
+def _class(name: str, value: type) -> Iterator[str]:
+    yield f"## grange.{name}"
+    yield ""
+    yield _paragraphs(value.__doc__)
+    yield ""
+    for member, found in vars(value).items():
+        documented = inspect.getdoc(getattr(found, "__func__", found))
+        if member.startswith("_") or not documented:
+            continue
+        if isinstance(found, property):
+            yield from (f"### {name}.{member}", "", _paragraphs(documented), "")
+        elif callable(getattr(found, "__func__", found)):
+            yield from _function(f"{name}.{member}", getattr(found, "__func__", found), level="###")
+
+
+def _function(name: str, value: Any, *, level: str) -> Iterator[str]:  # noqa: ANN401  # any callable
+    signature = str(inspect.signature(value)).replace("(self, ", "(").replace("(self)", "()")
+    yield f"{level} {name}"
+    yield ""
+    yield f"    {name.rsplit('.', 1)[-1]}{signature}"
+    yield ""
+    yield _sections(inspect.getdoc(value) or "")
+    yield ""
+
+
+def _errors() -> Iterator[str]:
+    from grange.cli.exits import exit_code
+    from grange.server.problems import http_status
+
+    from grange import errors
+
+    yield "# Errors"
+    yield ""
+    yield "Every error has a stable code, a message (what happened) and a hint (what to do)."
+    yield "Programs match on the code; the exit code is that of the command line."
+    yield ""
+    rows = []
+    for depth, error in error_tree():
+        name = f"{'· ' * depth}`{error.__name__}`"
+        numbers = (str(exit_code(_instance(error))), str(http_status(_instance(error))))
+        rows.append((name, f"`{error.code}`", _paragraphs(error.__doc__), *numbers))
+    yield from _table(("error", "code", "means", "exit code", "HTTP status"), rows)
+    yield errors.TaskError.__name__ + " and those below it end an attempt, not the program: "
+    yield "they are what a failed item shows as its reason."
+
+
+def error_tree() -> Iterator[tuple[int, Any]]:
+    """Yield every error class with its depth below the root."""
+    from grange import errors
+
+    def below(error: Any, depth: int) -> Iterator[tuple[int, Any]]:  # noqa: ANN401  # a class
+        yield depth, error
+        for child in error.__subclasses__():
+            if child.__module__ == errors.__name__:
+                yield from below(child, depth + 1)
+
+    yield from below(errors.GrangeError, 0)
+
+
+def _instance(error: Any) -> Any:  # noqa: ANN401  # a class of the tree, and one of it
+    return error("")
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    if not rows:
+        return
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for row in rows:
+        cells = [" ".join(cell.split()).replace("|", "\\|") for cell in row]
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _sections(docstring: str) -> str:
+    """Set the sections of a Google docstring as Markdown."""
+    lines = []
+    for line in docstring.splitlines():
+        if line.strip() in {"Args:", "Raises:", "Returns:", "Yields:"}:
+            lines += [f"**{line.strip()[:-1]}**", ""]
+        elif line.startswith("    ") and not line.startswith("     ") and ": " in line:
+            name, words = line.strip().split(": ", 1)
+            lines.append(f"- `{name}`: {words}")
+        else:
+            lines.append(line.strip() if line.startswith("     ") else line)
+    return "\n".join(lines)
+
+
+def _paragraphs(text: str | None) -> str:
+    return inspect.cleandoc(text or "").strip()
+
+
+if __name__ == "__main__":
+    main()
