@@ -1,0 +1,19 @@
+"""The database: common ground of all tables, and the transactions that move them."""
+
+from grange.db.base import BigId, JSONText, KeyText, PathText, Seconds, metadata
+from grange.db.database import Database, open_database
+from grange.db.faults import Duplicate
+from grange.db.schema import prepare
+
+__all__ = [
+    "BigId",
+    "Database",
+    "Duplicate",
+    "JSONText",
+    "KeyText",
+    "PathText",
+    "Seconds",
+    "metadata",
+    "open_database",
+    "prepare",
+]
