@@ -1,0 +1,25 @@
+"""Pipelines, the kinds of analysis that can be run: what one's own is written with."""
+
+from grange.pipelines.base import (
+    INCIDENTAL,
+    Bytes,
+    Item,
+    ItemRecord,
+    Parameters,
+    Part,
+    PartResult,
+    Pipeline,
+    Work,
+)
+
+__all__ = [
+    "INCIDENTAL",
+    "Bytes",
+    "Item",
+    "ItemRecord",
+    "Parameters",
+    "Part",
+    "PartResult",
+    "Pipeline",
+    "Work",
+]

@@ -8,13 +8,14 @@ worker processes; none is told about the ledger or the engine.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 JSON = Any
 
@@ -29,6 +30,39 @@ class Parameters(BaseModel):
 
 
 P = TypeVar("P", bound=Parameters)
+
+
+class Incidental:
+    """The type of `INCIDENTAL`."""
+
+
+# Marks a parameter that cannot change a result (a memory limit, a number of
+# threads): `threads: Annotated[int, INCIDENTAL] = 1`. Another value of it
+# makes no work new.
+INCIDENTAL: Final = Incidental()
+
+
+def parse_bytes(given: object) -> object:
+    """The number of bytes that a text such as `500MB`, `2GiB` or `4096` means.
+
+    Raises:
+        ValueError: The text is no size.
+    """
+    if not isinstance(given, str):
+        return given
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", given.strip().lower())
+    if found is None or (found[3] and not found[2]):
+        raise ValueError("should be a size, such as 500MB, 2GiB or 4096")
+    return round(float(found[1]) * (1024 if found[3] else 1000) ** " kmgt".index(found[2] or " "))
+
+
+# A parameter that is a number of bytes, and is given as people write sizes.
+Bytes = Annotated[
+    int,
+    BeforeValidator(parse_bytes),
+    Field(ge=0),
+    WithJsonSchema({"type": "integer", "format": "bytes", "minimum": 0}),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +119,9 @@ class Work(Protocol):
     @property
     def output(self) -> Path:
         """A private folder: what is written here is published, whole, when the method returns.
-        Made on first use."""
+
+        Made on first use.
+        """
 
     @property
     def scratch(self) -> Path:
@@ -127,7 +163,10 @@ class Pipeline(ABC, Generic[P]):
     reads_name: ClassVar[bool] = True
 
     def models(self, params: P) -> dict[str, str]:
-        """The models that decide the result: name to sha256. Recorded, and part of the work's address."""
+        """The models that decide the result: name to sha256.
+
+        Recorded with the run, and part of the work's address.
+        """
         return {}
 
     def load(self, params: P) -> Any:  # noqa: ANN401  # the pipeline's own type, kept for it
