@@ -7,7 +7,7 @@ committed with what this would write, so that no page tells an old story.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -199,7 +199,7 @@ def _instance(error: Any) -> Any:  # noqa: ANN401  # a class of the tree, and on
     return error("")
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     if not rows:
         return
     yield f"| {' | '.join(head)} |"

@@ -14,6 +14,10 @@ cd "$root"
   { cat "$place/build.log"; exit 1; }
 wheels=("$place"/dist/*.whl)
 
+# Nothing of the package is left out: migrations, templates, py.typed.
+diff <(cd src && find grange -type f -not -name '*.pyc' | sort) \
+  <("$python" -m zipfile --list "${wheels[0]}" | grep -o '^grange/[^ ]*' | sort)
+
 "$python" -m venv "$place/venv"
 "$place/venv/bin/pip" install --quiet --disable-pip-version-check \
   "${wheels[0]}[postgresql,mysql]" hypothesis pytest pytest-timeout pytest-xdist

@@ -1,0 +1,148 @@
+"""The documentation tells what the code does."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import grange
+from docs import generate
+from grange import settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+# A run whose items failed on purpose ends like this.
+SOME_FAILED = 3
+
+
+def _blocks(page: Path, kind: str = "") -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def _examples() -> list[tuple[str, str]]:
+    """Give every line of a shell example that calls grange, with the page that shows it."""
+    return [
+        (page.name, line)
+        for page in PAGES
+        for block in _blocks(page, "sh")
+        for line in block.splitlines()
+        if line.startswith("grange ")
+    ]
+
+
+def _execute(block: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    programs = Path(sys.executable).parent
+    environment = os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.run(
+        ["bash", "-e", "-c", block],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _steps(page: Path) -> list[str]:
+    """Give the shell examples of a page, without those that install."""
+    return [block for block in _blocks(page, "sh") if "pip install" not in block]
+
+
+@pytest.mark.parametrize("name", ["cli.md", "settings.md", "api.md", "errors.md"])
+def test_a_reference_page_is_what_the_code_says(name: str) -> None:
+    """Whoever changes the code runs `make docs` and commits what it changes."""
+    assert generate.pages()[name] == (generate.REFERENCE / name).read_text()
+
+
+def test_every_command_is_explained() -> None:
+    """Each command, argument and option says what it is for."""
+    silent = [
+        f"{name} {parameter.name if parameter else ''}"
+        for name, command in generate.commands()
+        for parameter in (None, *command.params)
+        if not (command.help if parameter is None else parameter.help or parameter.hidden)
+    ]
+
+    assert [] == silent
+
+
+def test_every_setting_is_on_its_page() -> None:
+    """The page of settings leaves none out, and each says what it is."""
+    page = generate.pages()["settings.md"]
+
+    assert [] == [one.name for one in settings.SETTINGS if f"| `{one.name}` |" not in page]
+    assert all(one.help.endswith(".") for one in settings.SETTINGS)
+
+
+def test_every_error_is_on_its_page() -> None:
+    """The page of errors has each code, with its exit code and its HTTP status."""
+    page = generate.pages()["errors.md"]
+
+    for _, error in generate.error_tree():
+        row = next(line for line in page.splitlines() if f"`{error.__name__}`" in line)
+
+        assert f"| `{error.code}` |" in row
+        assert re.search(r"\| \d+ \| \d{3} \|$", row)
+
+
+def test_every_public_name_is_on_its_page() -> None:
+    """The page of the Python interface has all of `grange.__all__`."""
+    page = generate.pages()["api.md"]
+
+    assert [] == [name for name in grange.__all__ if f"## grange.{name}\n" not in page]
+
+
+@pytest.mark.parametrize(("page", "line"), _examples())
+def test_an_example_uses_what_there_is(page: str, line: str) -> None:
+    """Every command line in the documentation names real commands and real options."""
+    known: dict[str, Any] = dict(generate.commands())
+    words = shlex.split(line.split(" | ", maxsplit=1)[0])
+    name = words.pop(0)
+    while words and f"{name} {words[0]}" in known:
+        name = f"{name} {words.pop(0)}"
+    options = {option for one in known[name].params for option in one.opts} | {"--help"}
+
+    assert not getattr(known[name], "commands", None), f"{page}: {line} names no command"
+    assert [] == [word for word in words if word.startswith("--") and word not in options]
+
+
+def test_the_first_example_of_the_readme_works(tmp_path: Path) -> None:
+    """A newcomer who types the README's example gets the files that it shows."""
+    readme = ROOT / "README.md"
+    shown = [line.split()[0] for line in _blocks(readme)[0].splitlines()]
+
+    done = _execute(_steps(readme)[0], tmp_path)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert len(shown) > 1
+    assert [] == [name for name in shown if not (tmp_path / name).is_file()]
+
+
+def test_the_quickstart_works_from_top_to_bottom(tmp_path: Path) -> None:
+    """Each step of the quickstart ends as the page says."""
+    for step in _steps(ROOT / "docs" / "quickstart.md"):
+        done = _execute(step, tmp_path)
+
+        expected = SOME_FAILED if "grep" in step else 0
+        assert expected == done.returncode, f"{step}\n{done.stdout}\n{done.stderr}"
+
+
+def test_the_pipeline_of_the_guide_works(tmp_path: Path) -> None:
+    """The guide's pipeline is a whole file that runs as shown."""
+    guide = ROOT / "docs" / "guides" / "pipelines.md"
+    (tmp_path / "words.py").write_text(_blocks(guide, "python")[0])
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "one.txt").write_text("to be or not to be")
+
+    done = _execute(_steps(guide)[0], tmp_path)
+
+    assert 0 == done.returncode, done.stderr
+    assert "not" == (tmp_path / "counted" / "one.txt" / "words.txt").read_text()
