@@ -1,0 +1,46 @@
+"""The run that this process drives: what must be at hand in each turn of the loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from grange.core.states import RunState
+from grange.core.tasks import Job
+from grange.runs.machine import Policy
+from grange.runs.models import Counts
+
+if TYPE_CHECKING:
+    from grange.storage import Store
+
+
+@dataclass(slots=True)
+class Cursor:
+    """How far the planner has come through the items, heaviest first. None before the first."""
+
+    weight: int | None = None
+    item: int = 0
+    at_end: bool = False
+
+
+@dataclass(slots=True)
+class Driven:
+    """A run in its driver's hands. `kin` says that other runs may have done equal work."""
+
+    number: int
+    id: str
+    job: Job
+    policy: Policy
+    function_key: str
+    store: Store
+    splits: bool
+    reports: bool
+    reads_name: bool
+    kin: bool
+    state: RunState
+    counts: Counts
+    cursor: Cursor = field(default_factory=Cursor)
+
+    def name_of(self, path: str) -> str | None:
+        """What of the item's path decides its result."""
+        return path.rsplit("/", 1)[-1] if self.reads_name else None

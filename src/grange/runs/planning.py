@@ -1,0 +1,205 @@
+"""From waiting items to their first tasks: heaviest first, and nothing that is known already."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, func, insert, literal, select, update
+
+from grange.core.states import ItemState, TaskState
+from grange.core.tasks import JSON, TaskKind
+from grange.runs.driven import Driven
+from grange.runs.reuse import Earlier, Reuse, find_reuse
+from grange.runs.tables import items, outputs, tasks
+
+# Rows named in one IN list; every database takes so many.
+CHUNK = 1000
+
+PLANNED = (
+    items.c.id,
+    items.c.path,
+    items.c.uri,
+    items.c.uri_key,
+    items.c.size,
+    items.c.mtime_ns,
+    items.c.weight,
+    items.c.sha256,
+)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What was decided of some waiting items.
+
+    `plain` go straight to their first task; `special` need another kind of task
+    first; `known` are done, since equal work was.
+    """
+
+    plain: list[Row[Any]] = field(default_factory=list)
+    special: list[tuple[Row[Any], TaskKind, JSON]] = field(default_factory=list)
+    known: list[tuple[Row[Any], Earlier]] = field(default_factory=list)
+
+
+def next_items(connection: Connection, driven: Driven, limit: int) -> list[Row[Any]]:
+    """The next waiting items after the cursor, which moves past them."""
+    cursor = driven.cursor
+    found: list[Row[Any]] = []
+    while len(found) < limit and not cursor.at_end:
+        if cursor.weight is not None:
+            rows = connection.execute(
+                select(*PLANNED)
+                .where(
+                    items.c.run == driven.number,
+                    items.c.weight == cursor.weight,
+                    items.c.id > cursor.item,
+                    items.c.state == ItemState.WAITING,
+                )
+                .order_by(items.c.id)
+                .limit(limit - len(found))
+            ).all()
+            found.extend(rows)
+            if rows:
+                cursor.item = rows[-1].id
+            if len(found) >= limit:
+                break
+        _next_weight(connection, driven)
+    return found
+
+
+def decide(connection: Connection, driven: Driven, rows: Sequence[Row[Any]]) -> Plan:
+    """What each of these items needs first."""
+    if not driven.kin:
+        return Plan(plain=list(rows))
+    plan = Plan()
+    reuse = find_reuse(connection, driven, rows)
+    for row in rows:
+        _sort(plan, row, reuse.get(row.id))
+    return plan
+
+
+def write(connection: Connection, driven: Driven, plan: Plan, *, now: float) -> None:
+    """Write the plan down: tasks that wait, items that are under way or done."""
+    for start in range(0, len(plan.plain), CHUNK):
+        ids = [row.id for row in plan.plain[start : start + CHUNK]]
+        connection.execute(
+            insert(tasks).from_select(
+                ["run", "item", "kind", "part", "state", "weight"],
+                select(
+                    items.c.run,
+                    items.c.id,
+                    literal(str(first_kind(driven))),
+                    literal(0),
+                    literal(str(TaskState.WAITING)),
+                    items.c.weight,
+                ).where(items.c.id.in_(ids)),
+            )
+        )
+        _under_way(connection, ids)
+    if plan.special:
+        add_tasks(
+            connection,
+            driven,
+            [(row.id, kind, 0, row.weight, payload) for row, kind, payload in plan.special],
+        )
+        _under_way(connection, [row.id for row, _, _ in plan.special])
+    if plan.known:
+        _finish_known(connection, plan.known, now)
+
+
+def add_tasks(
+    connection: Connection,
+    driven: Driven,
+    rows: Sequence[tuple[int | None, TaskKind, int, int, JSON]],
+) -> None:
+    """Add waiting tasks, given as (item, kind, part, weight, payload)."""
+    connection.execute(
+        insert(tasks),
+        [
+            {
+                "run": driven.number,
+                "item": item,
+                "kind": str(kind),
+                "part": part,
+                "state": str(TaskState.WAITING),
+                "weight": weight,
+                "payload": payload,
+            }
+            for item, kind, part, weight, payload in rows
+        ],
+    )
+
+
+def first_kind(driven: Driven) -> TaskKind:
+    """The kind of an item's first real task."""
+    return TaskKind.SPLIT if driven.splits else TaskKind.PROCESS
+
+
+def _next_weight(connection: Connection, driven: Driven) -> None:
+    cursor = driven.cursor
+    query = select(func.max(items.c.weight)).where(items.c.run == driven.number)
+    if cursor.weight is not None:
+        query = query.where(items.c.weight < cursor.weight)
+    cursor.weight, cursor.item = connection.execute(query).scalar(), 0
+    cursor.at_end = cursor.weight is None
+
+
+def _sort(plan: Plan, row: Row[Any], reuse: Reuse | None) -> None:
+    if reuse is None:
+        plan.plain.append(row)
+    elif reuse.in_place is not None:
+        plan.known.append((row, reuse.in_place))
+    elif reuse.copy is not None:
+        plan.special.append((row, TaskKind.COPY, reuse.copy))
+    else:
+        plan.special.append((row, TaskKind.DIGEST, None))
+
+
+def _under_way(connection: Connection, ids: Sequence[int]) -> None:
+    for start in range(0, len(ids), CHUNK):
+        connection.execute(
+            update(items)
+            .where(items.c.id.in_(ids[start : start + CHUNK]))
+            .values(state=str(ItemState.RUNNING))
+        )
+
+
+def _finish_known(
+    connection: Connection, known: Sequence[tuple[Row[Any], Earlier]], now: float
+) -> None:
+    connection.execute(
+        update(items)
+        .where(items.c.id == bindparam("this"))
+        .values(
+            state=str(ItemState.DONE),
+            reused=1,
+            sha256=bindparam("digest"),
+            work_key=bindparam("work"),
+            result=bindparam("record"),
+            ended_at=now,
+        ),
+        [
+            {
+                "this": row.id,
+                "digest": earlier.sha256,
+                "work": earlier.work_key,
+                "record": earlier.result,
+            }
+            for row, earlier in known
+        ],
+    )
+    rows = [
+        {
+            "item": row.id,
+            "number": number,
+            "path": one.path,
+            "size": one.size,
+            "sha256": one.sha256,
+            "mtime_ns": one.mtime_ns,
+        }
+        for row, earlier in known
+        for number, one in enumerate(earlier.outputs)
+    ]
+    if rows:
+        connection.execute(insert(outputs), rows)

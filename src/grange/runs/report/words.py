@@ -1,0 +1,65 @@
+"""Numbers, sizes and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+_SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
+_STEP = 1000
+_TENS = 10
+# Up to here seconds are told with a decimal, beyond in two units.
+_MINUTE = 60
+_HOUR = 3600
+_DAY = 86400
+
+
+def number(value: float) -> str:
+    """A count with its thousands apart: 12,345."""
+    return f"{value:,.0f}"
+
+
+def plural(count: int, word: str) -> str:
+    """A count and its noun: 1 item, 2 items."""
+    return f"{number(count)} {word}" if count == 1 else f"{number(count)} {word}s"
+
+
+def size(count_bytes: float) -> str:
+    """A number of bytes: 1.4 MB."""
+    unit = 0
+    while count_bytes >= _STEP and unit < len(_SIZES) - 1:
+        count_bytes /= _STEP
+        unit += 1
+    digits = 1 if unit and count_bytes < 100 else 0  # noqa: PLR2004  # three digits say enough
+    return f"{count_bytes:.{digits}f} {_SIZES[unit]}"
+
+
+def duration(seconds: float) -> str:
+    """A time that something took, in at most two units: 4.2 s, 3 min 5 s, 2 h 10 min."""
+    if seconds < 1:
+        milliseconds = seconds * 1000
+        return f"{milliseconds:.{1 if 0 < milliseconds < _TENS else 0}f} ms"
+    if seconds < _MINUTE:
+        return f"{seconds:.{2 if seconds < _TENS else 1}f} s"
+    for unit, below, unit_name, below_name in (
+        (_DAY, _HOUR, "d", "h"),
+        (_HOUR, _MINUTE, "h", "min"),
+        (_MINUTE, 1, "min", "s"),
+    ):
+        if seconds >= unit:
+            whole, rest = divmod(int(seconds), unit)
+            less = f" {rest // below} {below_name}" if rest >= below else ""
+            return f"{whole} {unit_name}{less}"
+    raise AssertionError(seconds)
+
+
+def moment(timestamp: float) -> str:
+    """A point in time, in UTC, to the minute."""
+    return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def shortened(text: str, limit: int) -> str:
+    """The text, its middle left out where it is longer than the limit."""
+    if len(text) <= limit:
+        return text
+    head = limit // 2
+    return f"{text[:head]}…{text[head + 1 - limit :]}"

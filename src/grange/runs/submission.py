@@ -1,0 +1,172 @@
+"""Submission: a run and its items are taken in, in batches, and become visible as a whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+
+from grange.core.ids import new_id
+from grange.core.states import RunState, move
+from grange.db import Database, Duplicate
+from grange.errors import InputsInvalid, OutputInUse
+from grange.runs.keys import out_key, request_key, weight
+from grange.runs.models import NewItem, RunSpec
+from grange.runs.tables import items, runs
+from grange.storage import uri_key
+
+# Items written in one transaction: enough to make its cost small, few enough
+# that other writers get their turn and memory stays flat.
+BATCH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A run that takes items in. `known` says that it was there before."""
+
+    number: int
+    id: str
+    state: RunState
+    known: bool
+
+
+def open_run(database: Database, spec: RunSpec) -> Opened:
+    """Make a run, or find the unfinished one of the very same request.
+
+    Raises:
+        OutputInUse: An unfinished run of another request writes to the same place.
+    """
+    key = request_key(spec)
+    try:
+        return database.transact(lambda connection: _open(connection, spec, key))
+    except Duplicate:
+        # Another process was faster with the same output folder: its run is there now.
+        return database.transact(lambda connection: _open(connection, spec, key))
+
+
+def add_items(database: Database, opened: Opened, found: Iterable[NewItem]) -> None:
+    """Take items in, streaming. Those that the run has already are left as they are."""
+    stream = iter(found)
+    while batch := list(islice(stream, BATCH)):
+        rows = list(_rows(opened.number, batch))
+
+        def work(connection: Connection, rows: list[dict[str, Any]] = rows) -> None:
+            if opened.known:
+                database.insert_new(connection, items, rows)
+            else:
+                connection.execute(insert(items), rows)
+
+        database.transact(work)
+
+
+def seal(database: Database, opened: Opened) -> None:
+    """Make the run complete: from here on it is on disk, whole, and may be worked on.
+
+    Raises:
+        InputsInvalid: It has no item at all; the run is gone again.
+    """
+
+    def work(connection: Connection) -> bool:
+        query = select(func.count(), func.coalesce(func.sum(items.c.size), 0)).where(
+            items.c.run == opened.number
+        )
+        number, size = connection.execute(query).one()
+        if not number:
+            connection.execute(delete(runs).where(runs.c.number == opened.number))
+            return False
+        connection.execute(
+            update(runs)
+            .where(runs.c.number == opened.number, runs.c.state == RunState.SUBMITTING)
+            .values(state=str(RunState.WAITING), items_total=number, bytes_total=size)
+        )
+        return True
+
+    if not database.transact(work):
+        raise InputsInvalid(
+            "The inputs hold no file to work on.",
+            hint="Check the folder, and what --include and --exclude leave of it.",
+        )
+
+
+def reopen(database: Database, opened: Opened) -> None:
+    """Let a run that nobody works on take in items again: files may have come since."""
+    move(opened.state, RunState.SUBMITTING)
+
+    def work(connection: Connection) -> None:
+        connection.execute(
+            update(runs)
+            .where(runs.c.number == opened.number, runs.c.state == opened.state)
+            .values(state=str(RunState.SUBMITTING))
+        )
+
+    database.transact(work)
+
+
+def _open(connection: Connection, spec: RunSpec, key: str) -> Opened:
+    place = out_key(spec.out)
+    query = select(runs.c.number, runs.c.id, runs.c.state, runs.c.request_key)
+    present = connection.execute(query.where(runs.c.out_key == place)).first()
+    if present is None:
+        return _insert(connection, spec, key, place)
+    if present.request_key != key:
+        raise _in_use(present, spec)
+    return Opened(present.number, present.id, RunState(present.state), known=True)
+
+
+def _in_use(present: Row[Any], spec: RunSpec) -> OutputInUse:
+    message = f"Run {present.id}, which is unfinished, writes to {spec.out} with other settings."
+    hint = (
+        f"Go on with it (grange runs resume {present.id}), call it off "
+        f"(grange runs cancel {present.id}), or choose another --out."
+    )
+    return OutputInUse(message, hint=hint)
+
+
+def _insert(connection: Connection, spec: RunSpec, key: str, place: str) -> Opened:
+    run = new_id()
+    result = connection.execute(
+        insert(runs).values(
+            id=run,
+            name=spec.name,
+            state=str(RunState.SUBMITTING),
+            priority=spec.priority,
+            pipeline=spec.pipeline,
+            version=spec.version,
+            params=dict(spec.params),
+            models=dict(spec.models),
+            function_key=spec.function_key,
+            request_key=key,
+            out_key=place,
+            out=spec.out,
+            inputs=dict(spec.inputs),
+            plan={
+                "splits": spec.splits,
+                "reports": spec.reports,
+                "reads_name": spec.reads_name,
+                "cwd": spec.cwd,
+            },
+            retries=spec.retries,
+            timeout_seconds=spec.timeout_seconds,
+            created_at=time.time(),
+        )
+    )
+    (number,) = result.inserted_primary_key or (0,)
+    return Opened(number, run, RunState.SUBMITTING, known=False)
+
+
+def _rows(number: int, batch: Iterable[NewItem]) -> Iterator[dict[str, Any]]:
+    for item in batch:
+        yield {
+            "run": number,
+            "path": item.path,
+            "uri": item.uri,
+            "uri_key": uri_key(item.uri),
+            "size": item.size,
+            "mtime_ns": item.mtime_ns,
+            "weight": weight(item.size),
+            "state": "waiting",
+        }
