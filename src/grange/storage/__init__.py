@@ -1,0 +1,53 @@
+"""Where bytes live: stores, their paths, and the reading of local files.
+
+A store is opened by its URL, whose scheme says what keeps the bytes.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from grange.errors import StoreError
+from grange.storage.base import Store, Stored
+from grange.storage.files import digest_file, seal
+from grange.storage.paths import check_path, display_path, file_uri, uri_key, uri_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "Store",
+    "Stored",
+    "check_path",
+    "digest_file",
+    "display_path",
+    "file_uri",
+    "open_store",
+    "seal",
+    "uri_key",
+    "uri_path",
+]
+
+# Scheme of the URL: the module and the function in it that opens the store.
+STORES: Final = {
+    "file": "grange.storage.local:open_local",
+}
+
+
+def open_store(url: str) -> Store:
+    """Open the store of a URL, such as `file:///srv/results`. Nothing is made yet.
+
+    Raises:
+        StoreError: No kind of store has this scheme.
+    """
+    scheme, separator, _ = url.partition("://")
+    place = STORES.get(scheme.lower()) if separator else None
+    if place is None:
+        known = ", ".join(f"{name}://" for name in sorted(STORES))
+        raise StoreError(
+            f"{url!r} is not the URL of a store.", hint=f"It has to begin with {known}."
+        )
+    module, _, name = place.partition(":")
+    opener: Callable[[str], Store] = getattr(import_module(module), name)
+    return opener(url)

@@ -1,0 +1,173 @@
+"""Reading local files to know them: digests of inputs, and what a task has written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from grange.errors import (
+    GrangeError,
+    InputMissing,
+    InputUnreadable,
+    OutputRefused,
+    StorePathRefused,
+)
+from grange.storage.base import Stored
+from grange.storage.folders import flush_folder
+from grange.storage.oserrors import store_error
+from grange.storage.paths import check_path, display_path
+
+CHUNK_BYTES = 1 << 20
+MAX_FILES = 100_000
+MAX_DEPTH = 64
+
+_KINDS = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+_GONE = frozenset({errno.ENOENT, errno.ENOTDIR})
+# What lies with the file that was written, not with the disk under it.
+_REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
+
+
+def digest_file(path: Path, *, chunk_bytes: int = CHUNK_BYTES) -> tuple[str, int]:
+    """The SHA-256 of a file in hexadecimal and its size, read once in flat memory.
+
+    Raises:
+        InputMissing: There is no such file.
+        InputUnreadable: It can't be read, or is no file at all.
+    """
+    try:
+        # Asked before it is opened, since opening alone can set a device off.
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise InputUnreadable(f"The input {_shown(path)} is {_kind(mode)}, not a file.")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            return _digest(descriptor, chunk_bytes)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _input_error(error, path) from error
+
+
+def seal(folder: Path, *, max_files: int = MAX_FILES, max_depth: int = MAX_DEPTH) -> list[Stored]:
+    """Make what a task has written durable, and say what it is.
+
+    Every file is read once and flushed to the disk with its folders. Only regular
+    files and folders can be published. A folder that is not there has no files.
+
+    Returns:
+        The files, sorted by path relative to the folder, with size and digest.
+
+    Raises:
+        OutputRefused: Something in the folder can't be published; the message names it.
+        StoreError: The disk failed, or is full.
+    """
+    root = os.fsencode(folder)
+    found: list[Stored] = []
+    try:
+        for path, name in _walk(root, max_depth=max_depth):
+            if len(found) >= max_files:
+                raise OutputRefused(
+                    f"More than {max_files} files were written.",
+                    hint="Pack them into an archive, or raise the limit.",
+                )
+            found.append(_sealed(path, name))
+    except FileNotFoundError as error:
+        if found or error.filename != root:
+            raise _seal_error(error, folder) from error
+    except OSError as error:
+        raise _seal_error(error, folder) from error
+    return sorted(found, key=lambda stored: stored.path)
+
+
+def _walk(root: bytes, *, max_depth: int) -> Iterator[tuple[str, bytes]]:
+    """Every file below, as its store path and its name on disk; folders are flushed."""
+    pending = [(root, "", 1)]
+    while pending:
+        folder, prefix, depth = pending.pop()
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                path = _storable(prefix, entry.name)
+                if entry.is_file(follow_symlinks=False):
+                    yield path, entry.path
+                elif not entry.is_dir(follow_symlinks=False):
+                    kind = _kind(entry.stat(follow_symlinks=False).st_mode)
+                    raise OutputRefused(
+                        f"The output {path!r} is {kind}; only files and folders can be kept.",
+                        hint="Write a copy of what it stands for.",
+                    )
+                elif depth >= max_depth:
+                    raise OutputRefused(f"The output {path!r} is {max_depth} folders deep.")
+                else:
+                    pending.append((entry.path, f"{path}/", depth + 1))
+        flush_folder(folder)
+
+
+def _storable(prefix: str, name: bytes) -> str:
+    try:
+        return check_path(prefix + name.decode())
+    except UnicodeDecodeError:
+        shown = prefix + display_path(name)
+        raise OutputRefused(f"The name of the output {shown!r} is not UTF-8.") from None
+    except StorePathRefused as error:
+        raise OutputRefused(f"An output can't be kept: {error.message}") from error
+
+
+def _sealed(path: str, name: bytes) -> Stored:
+    # Never waits and never leaves the folder, even if the file was changed for a pipe or a link.
+    descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        digest, size = _digest(descriptor, CHUNK_BYTES)
+        os.fsync(descriptor)
+        status = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if status.st_size != size:
+        raise OutputRefused(
+            f"The output {path!r} is still being written.",
+            hint="End everything that writes before the task ends.",
+        )
+    return Stored(path=path, size=size, sha256=digest, mtime_ns=status.st_mtime_ns)
+
+
+def _digest(descriptor: int, chunk_bytes: int) -> tuple[str, int]:
+    digest = sha256()
+    size = 0
+    while chunk := os.read(descriptor, chunk_bytes):
+        digest.update(chunk)
+        size += len(chunk)
+    return digest.hexdigest(), size
+
+
+def _seal_error(error: OSError, folder: Path) -> GrangeError:
+    if error.errno not in _REFUSED:
+        return store_error(error, action="seal", path="", root=folder)
+    path = os.path.relpath(os.fsencode(error.filename), os.fsencode(folder))
+    return OutputRefused(f"The output {display_path(path)!r} can't be read: {error.strerror}.")
+
+
+def _input_error(error: OSError, path: Path) -> GrangeError:
+    if error.errno in _GONE:
+        return InputMissing(f"The input {_shown(path)} is not there: was it moved or deleted?")
+    name = errno.errorcode.get(error.errno or 0, "")
+    return InputUnreadable(
+        f"The input {_shown(path)} can't be read: {error.strerror}.", evidence={"errno": name}
+    )
+
+
+def _kind(mode: int) -> str:
+    return _KINDS.get(stat.S_IFMT(mode), "no file")
+
+
+def _shown(path: Path) -> str:
+    return repr(display_path(os.fspath(path)))
