@@ -83,7 +83,7 @@ class Task:
 
     @property
     def token(self) -> str:
-        """The name of this attempt's staging folder and log: no two attempts share it."""
+        """The name of this attempt's logs: no two attempts of a run share it."""
         return f"{self.id}-{self.epoch}"
 
 
@@ -124,6 +124,11 @@ class Outcome:
     peak_bytes: int = 0
 
 
+def staging_token(run: str, task: int, epoch: int) -> str:
+    """The name of an attempt's staging folder: no two attempts share it, in any ledger."""
+    return f"{run}-{task}-{epoch}"
+
+
 def batch_to_json(batch: Batch) -> dict[str, JSON]:
     """The batch as plain data; defaults are left out, since most of a task is defaults."""
     return {"job": asdict(batch.job), "tasks": [_sparse(task, _TASK) for task in batch.tasks]}
@@ -139,7 +144,9 @@ def outcome_to_json(outcome: Outcome) -> dict[str, JSON]:
     """The outcome as plain data, defaults left out."""
     data = _sparse(outcome, _OUTCOME)
     if outcome.outputs:
-        data["outputs"] = [[one.path, one.size, one.sha256, one.mtime_ns] for one in outcome.outputs]
+        data["outputs"] = [
+            [one.path, one.size, one.sha256, one.mtime_ns] for one in outcome.outputs
+        ]
     if outcome.failure is not None:
         data["failure"] = asdict(outcome.failure)
     return data

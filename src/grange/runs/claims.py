@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, select, update
 
 from grange.core.states import TaskState
 from grange.core.tasks import JSON, Task, TaskKind, staging_token
@@ -14,13 +13,13 @@ from grange.db import Database
 from grange.runs import planning
 from grange.runs.driven import Cursor, Driven
 from grange.runs.planning import CHUNK, Plan
-from grange.runs.tables import items, tasks
+from grange.runs.tables import Record, items, tasks
 
 
 def claim(
     database: Database, driven: Driven, *, limit: int, now: float, lease_seconds: float
 ) -> tuple[list[Task], Plan]:
-    """Claim up to `limit` tasks, planning items as needed; also says which items were known already.
+    """Claim up to `limit` tasks, planning items as needed; says too which items were known.
 
     The claim is committed when this returns: each task has an epoch that no other attempt has.
     """
@@ -62,7 +61,7 @@ def renew(database: Database, ids: Collection[int], *, until: float) -> None:
         database.transact(work)
 
 
-def _ready(connection: Connection, driven: Driven, limit: int, now: float) -> Sequence[Row[Any]]:
+def _ready(connection: Connection, driven: Driven, limit: int, now: float) -> Sequence[Record]:
     return connection.execute(
         select(
             tasks.c.id,
@@ -88,7 +87,7 @@ def _ready(connection: Connection, driven: Driven, limit: int, now: float) -> Se
     ).all()
 
 
-def _take(connection: Connection, rows: Sequence[Row[Any]], until: float) -> None:
+def _take(connection: Connection, rows: Sequence[Record], until: float) -> None:
     for start in range(0, len(rows), CHUNK):
         connection.execute(
             update(tasks)
@@ -101,7 +100,7 @@ def _take(connection: Connection, rows: Sequence[Row[Any]], until: float) -> Non
         )
 
 
-def _messages(connection: Connection, driven: Driven, rows: Sequence[Row[Any]]) -> list[Task]:
+def _messages(connection: Connection, driven: Driven, rows: Sequence[Record]) -> list[Task]:
     merges = [row.item for row in rows if row.kind == TaskKind.MERGE]
     parts = _parts(connection, driven, merges) if merges else {}
     return [
@@ -121,9 +120,7 @@ def _messages(connection: Connection, driven: Driven, rows: Sequence[Row[Any]]) 
     ]
 
 
-def _parts(
-    connection: Connection, driven: Driven, merging: Sequence[int]
-) -> dict[int, list[JSON]]:
+def _parts(connection: Connection, driven: Driven, merging: Sequence[int]) -> dict[int, list[JSON]]:
     """For each item that is to be merged: its parts' results, and where their files are staged."""
     query = (
         select(tasks.c.item, tasks.c.part, tasks.c.result, tasks.c.id, tasks.c.epoch)

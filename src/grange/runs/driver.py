@@ -1,4 +1,4 @@
-"""Who drives a run: one process at a time, known by a lease, and by its process while it is here."""
+"""Who drives a run: one process at a time, known by its lease and its process."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _boot() -> str:
 
 
 def _begun(process: int) -> str:
-    """When the process began, in the kernel's ticks; empty when there is none (or only its corpse)."""
+    """When the process began, in the kernel's ticks; empty when there is none."""
     try:
         text = Path(f"/proc/{process}/stat").read_text()
     except FileNotFoundError:

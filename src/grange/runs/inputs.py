@@ -157,7 +157,7 @@ def _split_glob(path: str) -> tuple[str, str]:
 
 
 def _labels(paths: Sequence[str]) -> dict[str, str]:
-    """The beginnings of item paths: nothing for a lone folder, names where several must be told apart.
+    """The beginnings of item paths: nothing for a lone folder, names where there are several.
 
     A file's label is its whole item path.
     """
@@ -203,7 +203,7 @@ def _matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
     One without a slash looks at the name alone; `*` stops at a slash, `**/` is any folder or none.
     """
     if "*" in patterns:
-        return lambda path: True
+        return lambda _: True
     names = [_compile(pattern) for pattern in patterns if "/" not in pattern]
     paths = [_compile(pattern) for pattern in patterns if "/" in pattern]
 

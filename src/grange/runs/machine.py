@@ -66,7 +66,7 @@ def conclude(
     policy: Policy,
     now: float,
 ) -> Verdict | None:
-    """What an outcome makes of its task; None when it comes from an attempt that no longer counts."""
+    """What an outcome makes of its task; None when its attempt no longer counts."""
     if task.state is not TaskState.RUNNING or task.epoch != epoch:
         return None
     if outcome is OutcomeState.RETURNED:

@@ -11,7 +11,14 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from grange.runs.models import ITEMS_FILE, REPORT_FILE, RUN_FILE, ItemView, RunView
+from grange.runs.models import (
+    ITEMS_FILE,
+    REPORT_FILE,
+    REPORT_FOLDER,
+    RUN_FILE,
+    ItemView,
+    RunView,
+)
 from grange.storage.base import Store
 
 JSON = Any
@@ -27,7 +34,7 @@ _CHUNK_BYTES = 256 * 1024
 
 # The folder in which a store keeps what is its own.
 _STORE_FOLDER = ".grange"
-_OWN_NAMES = (RUN_FILE, ITEMS_FILE, REPORT_FILE, _STORE_FOLDER)
+_OWN_NAMES = (RUN_FILE, ITEMS_FILE, REPORT_FILE, REPORT_FOLDER, _STORE_FOLDER)
 _OWN = re.compile(f"(?:{'|'.join(map(re.escape, _OWN_NAMES))})(?:\\.item)*")
 
 

@@ -14,6 +14,7 @@ JSON = Any
 RUN_FILE = "run.json"
 ITEMS_FILE = "items.jsonl"
 REPORT_FILE = "report.html"
+REPORT_FOLDER = "report"  # what the pipeline itself says of the whole run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,7 @@ class ItemView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptView:
-    """One ended attempt at one of an item's tasks; logs are paths, None where nothing was written."""
+    """One ended attempt at one of an item's tasks; a log is None where nothing was written."""
 
     task: int
     epoch: int

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from grange.core.events import ItemEnded
 from grange.core.states import AttemptEnd, ItemState, TaskState
@@ -26,7 +25,7 @@ from grange.runs.driven import Driven
 from grange.runs.keys import work_key
 from grange.runs.machine import TaskRecord, Verdict
 from grange.runs.planning import CHUNK
-from grange.runs.tables import attempts, items, outputs, tasks
+from grange.runs.tables import Record, attempts, items, outputs, tasks
 
 LOST = Failure("worker.lost", "The worker fell silent; its lease on the task ran out.")
 
@@ -89,7 +88,7 @@ class _Writer:
         self.driven = driven
         self.now = now
         self.answer = Concluded()
-        self.items: dict[int, Row[Any]] = {}
+        self.items: dict[int, Record] = {}
         self.attempts: list[dict[str, JSON]] = []
         self.tasks_done: list[int] = []
         self.tasks_kept: list[dict[str, JSON]] = []
@@ -124,8 +123,8 @@ class _Writer:
         self._write()
         return self.answer
 
-    def _load(self, ids: Sequence[int]) -> dict[int, Row[Any]]:
-        rows: dict[int, Row[Any]] = {}
+    def _load(self, ids: Sequence[int]) -> dict[int, Record]:
+        rows: dict[int, Record] = {}
         for start in range(0, len(ids), CHUNK):
             query = select(
                 tasks.c.id,
@@ -148,7 +147,7 @@ class _Writer:
             self.items |= {row.id: row for row in self.connection.execute(chosen)}
         return rows
 
-    def _apply(self, row: Row[Any], outcome: Outcome, verdict: Verdict) -> None:
+    def _apply(self, row: Record, outcome: Outcome, verdict: Verdict) -> None:
         if verdict.end is not AttemptEnd.RETURNED:
             self._remember(row, outcome, verdict)
         state = verdict.task.state
@@ -167,7 +166,7 @@ class _Writer:
         if state is TaskState.FAILED:
             self._failed(row, outcome)
 
-    def _remember(self, row: Row[Any], outcome: Outcome, verdict: Verdict) -> None:
+    def _remember(self, row: Record, outcome: Outcome, verdict: Verdict) -> None:
         self.attempts.append(
             {
                 "task": row.id,
@@ -187,7 +186,7 @@ class _Writer:
             if outcome.sha256:
                 self.digests[row.item] = outcome.sha256
 
-    def _done(self, row: Row[Any], outcome: Outcome) -> None:
+    def _done(self, row: Record, outcome: Outcome) -> None:
         kind = TaskKind(row.kind)
         if kind is TaskKind.PROCESS and self.driven.splits:
             self.tasks_kept.append(
@@ -216,9 +215,7 @@ class _Writer:
             result = row.payload["result"] if kind is TaskKind.COPY else outcome.result
             self._item_done(row, outcome, result, reused=kind is TaskKind.COPY)
 
-    def _item_done(
-        self, row: Row[Any], outcome: Outcome, result: JSON, *, reused: bool
-    ) -> None:
+    def _item_done(self, row: Record, outcome: Outcome, result: JSON, *, reused: bool) -> None:
         item = self.items[row.item]
         number, seconds = self.tried[row.item]
         digest = self.digests.get(row.item) or item.sha256
@@ -269,7 +266,7 @@ class _Writer:
             for place, one in enumerate(outcome.outputs)
         ]
 
-    def _failed(self, row: Row[Any], outcome: Outcome) -> None:
+    def _failed(self, row: Record, outcome: Outcome) -> None:
         failure = outcome.failure or LOST
         if row.item is None:
             self.answer.report_failed = failure
@@ -332,9 +329,7 @@ class _Writer:
             self.connection.execute(
                 update(tasks)
                 .where(tasks.c.id.in_(self.tasks_done[start : start + CHUNK]))
-                .values(
-                    state=str(TaskState.DONE), attempts=tasks.c.attempts + 1, lease_until=None
-                )
+                .values(state=str(TaskState.DONE), attempts=tasks.c.attempts + 1, lease_until=None)
             )
         if self.tasks_kept:
             self.connection.execute(
@@ -364,7 +359,9 @@ class _Writer:
 
     def _write_items(self) -> None:
         if self.items_done:
-            self.connection.execute(_ITEM_DONE, [{**one, "at": self.now} for one in self.items_done])
+            self.connection.execute(
+                _ITEM_DONE, [{**one, "at": self.now} for one in self.items_done]
+            )
         if self.items_failed:
             self.connection.execute(
                 _ITEM_FAILED, [{**one, "at": self.now} for one in self.items_failed]
@@ -501,7 +498,5 @@ _ITEM_FAILED = (
 )
 
 
-def _record(row: Row[Any]) -> TaskRecord:
-    return TaskRecord(
-        id=row.id, state=TaskState(row.state), epoch=row.epoch, attempts=row.attempts
-    )
+def _record(row: Record) -> TaskRecord:
+    return TaskRecord(id=row.id, state=TaskState(row.state), epoch=row.epoch, attempts=row.attempts)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, literal, select, update
+from sqlalchemy import Connection, bindparam, func, insert, literal, select, update
 
 from grange.core.states import ItemState, TaskState
 from grange.core.tasks import JSON, TaskKind
 from grange.runs.driven import Driven
 from grange.runs.reuse import Earlier, Reuse, find_reuse
-from grange.runs.tables import items, outputs, tasks
+from grange.runs.tables import Record, items, outputs, tasks
 
 # Rows named in one IN list; every database takes so many.
 CHUNK = 1000
@@ -37,15 +36,15 @@ class Plan:
     first; `known` are done, since equal work was.
     """
 
-    plain: list[Row[Any]] = field(default_factory=list)
-    special: list[tuple[Row[Any], TaskKind, JSON]] = field(default_factory=list)
-    known: list[tuple[Row[Any], Earlier]] = field(default_factory=list)
+    plain: list[Record] = field(default_factory=list)
+    special: list[tuple[Record, TaskKind, JSON]] = field(default_factory=list)
+    known: list[tuple[Record, Earlier]] = field(default_factory=list)
 
 
-def next_items(connection: Connection, driven: Driven, limit: int) -> list[Row[Any]]:
+def next_items(connection: Connection, driven: Driven, limit: int) -> list[Record]:
     """The next waiting items after the cursor, which moves past them."""
     cursor = driven.cursor
-    found: list[Row[Any]] = []
+    found: list[Record] = []
     while len(found) < limit and not cursor.at_end:
         if cursor.weight is not None:
             rows = connection.execute(
@@ -68,7 +67,7 @@ def next_items(connection: Connection, driven: Driven, limit: int) -> list[Row[A
     return found
 
 
-def decide(connection: Connection, driven: Driven, rows: Sequence[Row[Any]]) -> Plan:
+def decide(connection: Connection, driven: Driven, rows: Sequence[Record]) -> Plan:
     """What each of these items needs first."""
     if not driven.kin:
         return Plan(plain=list(rows))
@@ -145,7 +144,7 @@ def _next_weight(connection: Connection, driven: Driven) -> None:
     cursor.at_end = cursor.weight is None
 
 
-def _sort(plan: Plan, row: Row[Any], reuse: Reuse | None) -> None:
+def _sort(plan: Plan, row: Record, reuse: Reuse | None) -> None:
     if reuse is None:
         plan.plain.append(row)
     elif reuse.in_place is not None:
@@ -166,7 +165,7 @@ def _under_way(connection: Connection, ids: Sequence[int]) -> None:
 
 
 def _finish_known(
-    connection: Connection, known: Sequence[tuple[Row[Any], Earlier]], now: float
+    connection: Connection, known: Sequence[tuple[Record, Earlier]], now: float
 ) -> None:
     connection.execute(
         update(items)

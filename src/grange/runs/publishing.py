@@ -60,8 +60,8 @@ def publish(
         else:
             done.append(one.item)
             answer.ended.append(one.ended)
-    reused = {one.item for one in publications if one.ended.reused}
-    _finish(database, driven, done, reused.intersection(done), refused, now)
+    reused = sum(event.reused for event in answer.ended if event.state is ItemState.DONE)
+    _finish(database, driven, done, refused, reused=reused, now=now)
     if answer.gone:
         _again(database, driven, answer.gone)
     return answer
@@ -71,9 +71,7 @@ def recover(database: Database, driven: Driven) -> list[Publication]:
     """The items that an earlier driver left half-way, to be published now."""
     with database.read() as connection:
         rows = connection.execute(
-            select(items).where(
-                items.c.run == driven.number, items.c.state == ItemState.PUBLISHING
-            )
+            select(items).where(items.c.run == driven.number, items.c.state == ItemState.PUBLISHING)
         ).all()
         found = []
         for row in rows:
@@ -114,8 +112,9 @@ def _finish(
     database: Database,
     driven: Driven,
     done: Sequence[int],
-    reused: set[int],
     refused: Sequence[tuple[int, Failure]],
+    *,
+    reused: int,
     now: float,
 ) -> None:
     def work(connection: Connection) -> None:
@@ -143,9 +142,7 @@ def _finish(
                 ],
             )
             _no_outputs(connection, [item for item, _ in refused])
-        count(
-            connection, driven.number, done=len(done), failed=len(refused), reused=len(reused)
-        )
+        count(connection, driven.number, done=len(done), failed=len(refused), reused=reused)
 
     if done or refused:
         database.transact(work)
@@ -168,5 +165,3 @@ def _again(database: Database, driven: Driven, gone: Sequence[int]) -> None:
 
 def _no_outputs(connection: Connection, of: Sequence[int]) -> None:
     connection.execute(outputs.delete().where(outputs.c.item.in_(of)))
-
-

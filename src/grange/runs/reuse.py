@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from grange.core.states import ItemState
 from grange.core.tasks import JSON, Output
@@ -19,7 +19,7 @@ from grange.errors import StoreError
 from grange.runs.driven import Driven
 from grange.runs.keys import work_key
 from grange.runs.manifest import published_path
-from grange.runs.tables import items, outputs, runs
+from grange.runs.tables import Record, items, outputs, runs
 from grange.storage import Stored, open_store
 
 
@@ -52,9 +52,7 @@ def has_kin(connection: Connection, number: int, function_key: str) -> bool:
     return connection.execute(query.limit(1)).first() is not None
 
 
-def find_reuse(
-    connection: Connection, driven: Driven, rows: Sequence[Row[Any]]
-) -> dict[int, Reuse]:
+def find_reuse(connection: Connection, driven: Driven, rows: Sequence[Record]) -> dict[int, Reuse]:
     """For each item for which something can be had: what."""
     found = _same_file(connection, driven, rows)
     open_rows = [row for row in rows if row.id not in found]
@@ -73,11 +71,11 @@ def find_reuse(
 
 
 def _same_file(
-    connection: Connection, driven: Driven, rows: Sequence[Row[Any]]
+    connection: Connection, driven: Driven, rows: Sequence[Record]
 ) -> dict[int, Earlier]:
     wanted = {row.uri_key: row for row in rows}
     query = _done_before(driven).where(items.c.uri_key.in_(list(wanted)))
-    matches: dict[int, Row[Any]] = {}
+    matches: dict[int, Record] = {}
     for earlier in connection.execute(query):
         row = wanted[earlier.uri_key]
         same_name = driven.name_of(row.path) == driven.name_of(earlier.path)
@@ -88,7 +86,7 @@ def _same_file(
 
 
 def _same_bytes(
-    connection: Connection, driven: Driven, rows: Sequence[Row[Any]]
+    connection: Connection, driven: Driven, rows: Sequence[Record]
 ) -> dict[int, Earlier]:
     if not rows:
         return {}
@@ -97,13 +95,13 @@ def _same_bytes(
         key = work_key(driven.function_key, row.sha256, driven.name_of(row.path))
         wanted.setdefault(key, []).append(row.id)
     query = _done_before(driven).where(items.c.work_key.in_(list(wanted)))
-    matches: dict[int, Row[Any]] = {}
+    matches: dict[int, Record] = {}
     for earlier in connection.execute(query):
         matches |= dict.fromkeys(wanted[earlier.work_key], earlier)
     return _with_outputs(connection, matches)
 
 
-def _known_sizes(connection: Connection, driven: Driven, rows: Sequence[Row[Any]]) -> set[int]:
+def _known_sizes(connection: Connection, driven: Driven, rows: Sequence[Record]) -> set[int]:
     """Those sizes among the rows' that an item done by a run of the same function has."""
     if not rows:
         return set()
@@ -135,16 +133,14 @@ def _done_before(driven: Driven) -> Any:  # noqa: ANN401  # the type of a select
     )
 
 
-def _with_outputs(connection: Connection, matches: dict[int, Row[Any]]) -> dict[int, Earlier]:
+def _with_outputs(connection: Connection, matches: dict[int, Record]) -> dict[int, Earlier]:
     if not matches:
         return {}
     ids = {earlier.id for earlier in matches.values()}
     query = select(outputs).where(outputs.c.item.in_(ids))
     files: dict[int, list[Output]] = {}
     for one in connection.execute(query.order_by(outputs.c.item, outputs.c.number)):
-        files.setdefault(one.item, []).append(
-            Output(one.path, one.size, one.sha256, one.mtime_ns)
-        )
+        files.setdefault(one.item, []).append(Output(one.path, one.size, one.sha256, one.mtime_ns))
     return {
         wanted: Earlier(
             item=row.id,
@@ -159,7 +155,7 @@ def _with_outputs(connection: Connection, matches: dict[int, Row[Any]]) -> dict[
     }
 
 
-def _obtain(driven: Driven, row: Row[Any], earlier: Earlier) -> Reuse | None:
+def _obtain(driven: Driven, row: Record, earlier: Earlier) -> Reuse | None:
     """How to have the earlier result; None when its outputs are not what they were."""
     if not earlier.outputs:
         return Reuse(in_place=earlier)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from grange.core.ids import new_id
 from grange.core.states import RunState, move
@@ -16,7 +16,7 @@ from grange.db import Database, Duplicate
 from grange.errors import InputsInvalid, OutputInUse
 from grange.runs.keys import out_key, request_key, weight
 from grange.runs.models import NewItem, RunSpec
-from grange.runs.tables import items, runs
+from grange.runs.tables import Record, items, runs
 from grange.storage import uri_key
 
 # Items written in one transaction: enough to make its cost small, few enough
@@ -117,7 +117,7 @@ def _open(connection: Connection, spec: RunSpec, key: str) -> Opened:
     return Opened(present.number, present.id, RunState(present.state), known=True)
 
 
-def _in_use(present: Row[Any], spec: RunSpec) -> OutputInUse:
+def _in_use(present: Record, spec: RunSpec) -> OutputInUse:
     message = f"Run {present.id}, which is unfinished, writes to {spec.out} with other settings."
     hint = (
         f"Go on with it (grange runs resume {present.id}), call it off "

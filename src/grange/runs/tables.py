@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     Column,
     ForeignKey,
     Index,
     Integer,
+    Row,
     SmallInteger,
     String,
     Table,
@@ -15,6 +18,9 @@ from sqlalchemy import (
 )
 
 from grange.db import BigId, JSONText, KeyText, PathText, Seconds, metadata
+
+# A row of some select over these tables.
+Record = Row[*tuple[Any, ...]]
 
 runs = Table(
     "runs",

@@ -27,9 +27,9 @@ ROWS = 1000
 ROW_CHARACTERS = 1_500_000
 OUTPUTS_IN_ROW = 8
 SLOWEST = 10
-FAILED_EXAMPLES = 20
+FAILED_EXAMPLES = 10
 # Failure codes are few; a pipeline that makes up its own must not fill the page.
-FAILURE_CODES = 100
+FAILURE_CODES = 40
 # Neighbouring durations fall together when they differ by less than this factor.
 RESOLUTION = 1.01
 TIME_BINS = 240

@@ -1,0 +1,265 @@
+"""The composition root: settings in, wired programs out.
+
+A `Site` is what the commands and the Python API talk to. Here it is the
+embedded one: this process's own database, folders and workers, no daemon.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grange.core.events import Observer, ignore
+from grange.errors import PipelineInvalid
+from grange.runs.models import RunPlan, RunRequest, RunSpec, Submitted
+from grange.runs.service import Runs
+
+if TYPE_CHECKING:
+    from grange.core.states import ItemState, RunState
+    from grange.engines.base import Engine
+    from grange.runs.inputs import Scan
+    from grange.runs.models import AttemptView, FailureGroup, ItemView, RunView
+    from grange.settings import Settings
+
+# How many item paths a dry run shows.
+EXAMPLES = 10
+
+
+@contextmanager
+def open_site(settings: Settings) -> Iterator[Site]:
+    """The embedded site of these settings: its state lies in `settings.home`."""
+    from grange.db import open_database
+    from grange.db.schema import prepare
+
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = open_database(settings.database)
+    try:
+        prepare(database)
+        runs = Runs(
+            database,
+            logs=settings.home / "runs",
+            lease_seconds=settings.lease_seconds,
+            delay_seconds=settings.retry_delay_seconds,
+        )
+        yield Site(settings, runs)
+    finally:
+        database.close()
+
+
+def worker_command() -> list[str]:
+    """How a worker process is started: this very Python, and nothing of the user's main module."""
+    return [sys.executable, "-m", "grange.worker"]
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """This process's environment, and in it the settings that came as flags."""
+    from grange.settings import SETTINGS
+
+    flags = {
+        setting.env: str(getattr(settings, setting.name))
+        for setting in SETTINGS
+        if settings.source(setting.name) == "flag"
+    }
+    return {**os.environ, **flags}
+
+
+class Site:
+    """All that may be done with runs, on this machine."""
+
+    def __init__(self, settings: Settings, runs: Runs) -> None:
+        """Use `open_site`, which opens the database too."""
+        self._settings = settings
+        self._runs = runs
+
+    def plan(self, request: RunRequest) -> RunPlan:
+        """What the request would do: checks everything and counts, writes nothing."""
+        from itertools import islice
+
+        spec, scan = self._prepare(request)
+        number, size, examples = 0, 0, []
+        stream = iter(scan)
+        for item in islice(stream, EXAMPLES):
+            examples.append(item.path)
+            number, size = number + 1, size + item.size
+        for item in stream:
+            number, size = number + 1, size + item.size
+        return RunPlan(
+            spec=spec, items=number, bytes=size, skipped=dict(scan.skipped), examples=examples
+        )
+
+    def submit(self, request: RunRequest) -> Submitted:
+        """Put the run on disk. It is not worked on before `drive`."""
+        spec, scan = self._prepare(request)
+        submitted = self._runs.submit(spec, scan)
+        return Submitted(
+            run=submitted.run,
+            resumed=submitted.resumed,
+            driver=submitted.driver,
+            skipped=dict(scan.skipped),
+        )
+
+    def drive(
+        self,
+        run: str,
+        *,
+        workers: int | None = None,
+        observer: Observer = ignore,
+        stop: threading.Event | None = None,
+    ) -> RunView:
+        """Work on the run in this process until it ends, or follow whoever does already.
+
+        Returns the run as it is then: unfinished when `stop` was set, or somebody paused it.
+        """
+        view = self._runs.find(run)
+        self._check_version(view)
+        self._runs.unpause(view)
+        return self._runs.drive(
+            view,
+            lambda: self._engine(workers or self._settings.workers),
+            observer=observer,
+            stop=stop or threading.Event(),
+        )
+
+    def follow(
+        self, run: str, *, observer: Observer = ignore, stop: threading.Event | None = None
+    ) -> RunView:
+        """Say what happens to the run, until it ends or nobody works on it."""
+        return self._runs.follow(
+            self._runs.find(run), observer=observer, stop=stop or threading.Event()
+        )
+
+    def detach(self, run: str, *, workers: int | None = None) -> int:
+        """Let a process that outlives this one work on the run; returns its number."""
+        view = self._runs.find(run)
+        folder = self._runs.logs_of(view)
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "grange", "runs", "resume", view.id, "--json"]
+        if workers is not None:
+            command += ["--workers", str(workers)]
+        with (folder / "driver.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                cwd="/",
+                env=_environment(self._settings),
+            )
+        return process.pid
+
+    def find_run(self, text: str) -> RunView:
+        """The run of an id, of the beginning of one, or of a name; `last` is the newest."""
+        return self._runs.find(text)
+
+    def list_runs(self, *, state: RunState | None = None, limit: int | None = 50) -> list[RunView]:
+        """The newest runs first."""
+        return self._runs.recent(state=state, limit=limit)
+
+    def items(self, run: str, *, state: ItemState | None = None) -> Iterator[ItemView]:
+        """The run's items in the order of submission, streaming."""
+        return self._runs.items(self._runs.find(run), state=state)
+
+    def find_item(self, run: str, path: str) -> ItemView:
+        """The item of a path, or of the end of one."""
+        return self._runs.item(self._runs.find(run), path)
+
+    def attempts(self, run: str, item: ItemView) -> list[AttemptView]:
+        """The ended attempts at an item, with where their logs are."""
+        return self._runs.attempts(self._runs.find(run), item)
+
+    def failures(self, run: str) -> list[FailureGroup]:
+        """Why items failed, the most frequent reason first."""
+        return self._runs.failures(self._runs.find(run))
+
+    def cancel(self, run: str) -> RunView:
+        """Call the run off; whoever drives it stops within seconds."""
+        return self._runs.cancel(self._runs.find(run))
+
+    def pause(self, run: str) -> RunView:
+        """Let the run stand still until somebody resumes it."""
+        return self._runs.pause(self._runs.find(run))
+
+    def unpause(self, run: str) -> RunView:
+        """Let a paused run wait for a driver again."""
+        return self._runs.unpause(self._runs.find(run))
+
+    def retry(self, run: str) -> RunView:
+        """Open the run's failed and cancelled items again; `drive` works on them."""
+        return self._runs.retry(self._runs.find(run))
+
+    def delete(self, run: str, *, outputs: bool = False) -> None:
+        """Delete the run's account and logs; its outputs too, when asked to."""
+        self._runs.delete(self._runs.find(run), outputs=outputs)
+
+    def _prepare(self, request: RunRequest) -> tuple[RunSpec, Scan]:
+        from grange.pipelines import catalog, parameters
+        from grange.runs.inputs import Scan, find_roots
+        from grange.storage import file_uri
+
+        cwd = Path(request.cwd or Path.cwd())
+        reference = catalog.absolute(request.pipeline, cwd=cwd)
+        pipeline = catalog.find(reference)
+        given = parameters.parse_settings(pipeline, request.settings, cwd=cwd)
+        params = parameters.check_params(pipeline, {**given, **request.params}, cwd=cwd)
+        out = (cwd / Path(request.out).expanduser()).resolve()
+        roots = find_roots(request.inputs, cwd=str(cwd))
+        scan = Scan(
+            roots=roots,
+            include=request.include,
+            exclude=request.exclude,
+            accepts=pipeline.accepts,
+            out=str(out),
+        )
+        spec = RunSpec(
+            pipeline=reference,
+            version=pipeline.version,
+            params=params.model_dump(mode="json"),
+            function_key=catalog.function_key(pipeline, params),
+            out=file_uri(out),
+            inputs={
+                "roots": [root.path for root in roots],
+                "include": list(request.include),
+                "exclude": list(request.exclude),
+            },
+            models=pipeline.models(params),
+            splits=pipeline.splits(),
+            reports=pipeline.reports(),
+            reads_name=pipeline.reads_name,
+            retries=request.retries,
+            timeout_seconds=request.timeout_seconds,
+            name=request.name,
+            priority=request.priority,
+            cwd=str(cwd),
+        )
+        return spec, scan
+
+    def _check_version(self, run: RunView) -> None:
+        """A run goes on with the pipeline that it began with, or not at all."""
+        from grange.pipelines import catalog
+
+        present = catalog.find(run.pipeline).version
+        if present != run.version:
+            message = (
+                f"Run {run.id} was begun with version {run.version} of {run.pipeline}, "
+                f"which is {present} by now."
+            )
+            hint = f"Cancel it (grange runs cancel {run.id}) and run the new version."
+            raise PipelineInvalid(message, hint=hint)
+
+    def _engine(self, workers: int) -> Engine:
+        from grange.engines import make_engine
+
+        return make_engine(
+            "local",
+            worker_command(),
+            workers=workers,
+            lease_seconds=self._settings.lease_seconds,
+            recycle_bytes=self._settings.recycle_bytes,
+        )

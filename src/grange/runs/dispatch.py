@@ -1,0 +1,234 @@
+"""The loop of a driver: claims go to the engine, outcomes come back, results are published."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+
+from grange.core.events import ItemEnded, Observer, RunNote
+from grange.core.states import ItemState, RunState
+from grange.core.tasks import Batch, Outcome, OutcomeState, Task, TaskKind
+from grange.db import Database
+from grange.engines.base import Engine
+from grange.errors import RunBusy, StoreError, StoreFull
+from grange.runs import claims, closing, driving, outcomes, publishing
+from grange.runs.driven import Driven
+from grange.runs.driving import Grip
+from grange.runs.outcomes import Concluded, Publication
+from grange.runs.progress import Pace
+from grange.runs.runreport import RunReport
+
+# How long one turn of the loop waits for outcomes, and so how soon it notices that it should stop.
+TURN_SECONDS = 0.2
+# How often the driver says that it lives and asks what people want of the run.
+BEAT_SECONDS = 1.0
+# Tasks claimed in one transaction at the most.
+CLAIM_LIMIT = 4096
+# A lease is renewed this often within its length.
+RENEWALS = 4
+
+
+class Dispatcher:
+    """Drives one run over one engine, in one thread, until it ends or is to stop."""
+
+    def __init__(
+        self, database: Database, engine: Engine, driven: Driven, grip: Grip, observer: Observer
+    ) -> None:
+        """Take a run that `driving.take` has put into this driver's hands."""
+        self._database = database
+        self._engine = engine
+        self._driven = driven
+        self._grip = grip
+        self._observer = observer
+        self._pace = Pace(driven, observer)
+        self._flying: dict[int, Task] = {}
+        self._halted: StoreError | None = None
+        self._next_beat = 0.0
+        self._next_renewal = 0.0
+        self._next_look = 0.0
+
+    def run(self, stop: threading.Event) -> RunState:
+        """Work until the run ends, somebody wants it to stop, or the store is full.
+
+        Returns the state that the run is in then; waiting or paused when it stopped early.
+
+        Raises:
+            StoreFull: There is no room for outputs. Nothing half was published.
+            RunBusy: Another driver has taken the run, since this one was silent for too long.
+        """
+        try:
+            self._publish(publishing.recover(self._database, self._driven))
+            self._engine.start()
+            self._work(stop)
+            if self._driven.state is RunState.CANCELLING:
+                return self._cancel()
+            self._raise_halt()
+            if self._stopped(stop):
+                return self._leave()
+            return self._end(stop)
+        except BaseException as error:
+            self._engine.close()
+            note = str(error) if isinstance(error, StoreError) else ""
+            driving.let_go(self._database, self._driven, self._grip, note=note)
+            raise
+        finally:
+            self._engine.close()
+
+    def _raise_halt(self) -> None:
+        if self._halted is not None:
+            raise self._halted
+
+    def _work(self, stop: threading.Event) -> None:
+        while self._driven.counts.left and not self._stopped(stop):
+            self._turn()
+
+    def _turn(self) -> None:
+        self._beat()
+        self._fill()
+        self._take(self._engine.collect(TURN_SECONDS))
+        self._pace.show(self._engine.workers(), self._flying)
+
+    def _stopped(self, stop: threading.Event) -> bool:
+        unwanted = self._driven.state in {RunState.PAUSED, RunState.CANCELLING}
+        return stop.is_set() or unwanted or self._halted is not None
+
+    def _beat(self) -> None:
+        now = time.time()
+        if now < self._next_beat:
+            return
+        self._next_beat = now + BEAT_SECONDS
+        if not driving.keep(self._database, self._driven, self._grip, now=now):
+            message = f"Another process has taken over run {self._driven.id}."
+            raise RunBusy(message, hint=f"Follow it: grange runs watch {self._driven.id}")
+        if now >= self._next_renewal:
+            self._next_renewal = now + self._grip.lease_seconds / RENEWALS
+            until = now + self._grip.lease_seconds
+            claims.renew(self._database, self._engine.alive(), until=until)
+        self._settle(outcomes.sweep(self._database, self._driven, now=now))
+
+    def _fill(self) -> None:
+        now = time.time()
+        if self._driven.cursor.at_end and now < self._next_look:
+            return
+        room = min(self._engine.room(), CLAIM_LIMIT)
+        if room <= 0:
+            return
+        tasks, plan = claims.claim(
+            self._database,
+            self._driven,
+            limit=room,
+            now=now,
+            lease_seconds=self._grip.lease_seconds,
+        )
+        self._ended(outcomes.known_ended(self._driven, plan))
+        if tasks:
+            self._flying.update((task.id, task) for task in tasks)
+            self._engine.publish(Batch(self._driven.job, tuple(tasks)))
+        else:
+            # Nothing to claim until a delay is over or an outcome brings new tasks.
+            self._next_look = now + TURN_SECONDS
+
+    def _take(self, came: list[Outcome]) -> None:
+        if not came:
+            return
+        checked = [self._check(outcome) for outcome in came]
+        for outcome in came:
+            self._flying.pop(outcome.task, None)
+        answer = outcomes.conclude(self._database, self._driven, checked, now=time.time())
+        self._next_look = 0.0
+        self._settle(answer)
+
+    def _check(self, outcome: Outcome) -> Outcome:
+        """A full store is no item's fault: the run stops, and the attempt doesn't count."""
+        if outcome.failure is None or outcome.failure.code != StoreFull.code:
+            return outcome
+        if self._halted is None:
+            hint = f"Make room, then go on: grange runs resume {self._driven.id}"
+            self._halted = StoreFull(outcome.failure.message, hint=hint)
+        return replace(outcome, state=OutcomeState.RETURNED)
+
+    def _settle(self, answer: Concluded) -> None:
+        self._ended(answer.ended)
+        self._publish(answer.publish)
+        if answer.abandon:
+            self._engine.abandon(answer.abandon)
+            for task in answer.abandon:
+                self._flying.pop(task, None)
+        self._discard(answer.discard)
+        for outcome in answer.refused:
+            text = f"An outcome of task {outcome.task} came too late and was refused."
+            self._observer(RunNote(run=self._driven.id, text=text))
+
+    def _publish(self, publications: list[Publication]) -> None:
+        if not publications:
+            return
+        answer = publishing.publish(self._database, self._driven, publications, now=time.time())
+        self._ended(answer.ended)
+        if answer.full is not None:
+            hint = f"Make room, then go on: grange runs resume {self._driven.id}"
+            self._halted = StoreFull(answer.full.message, hint=hint)
+
+    def _ended(self, ended: Iterable[ItemEnded]) -> None:
+        events = list(ended)
+        if not events:
+            return
+        counts = self._driven.counts
+        done = [event for event in events if event.state is ItemState.DONE]
+        self._driven.counts = replace(
+            counts,
+            done=counts.done + len(done),
+            failed=counts.failed + len(events) - len(done),
+            reused=counts.reused + sum(event.reused for event in done),
+        )
+        for event in events:
+            self._observer(event)
+
+    def _discard(self, tokens: Iterable[str]) -> None:
+        for token in tokens:
+            try:
+                self._driven.store.discard(token)
+            except StoreError as error:
+                self._observer(RunNote(run=self._driven.id, text=str(error)))
+
+    def _cancel(self) -> RunState:
+        self._engine.close()
+        closing.call_off(self._database, self._driven, self._grip)
+        return RunState.CANCELLED
+
+    def _leave(self) -> RunState:
+        self._engine.close()
+        driving.let_go(self._database, self._driven, self._grip)
+        return RunState.PAUSED if self._driven.state is RunState.PAUSED else RunState.WAITING
+
+    def _end(self, stop: threading.Event) -> RunState:
+        if self._driven.reports and not self._make_report(stop):
+            return self._leave()
+        failed = self._driven.counts.failed or self._driven.counts.cancelled
+        state = RunState.FAILED if failed else RunState.DONE
+        self._engine.close()
+        closing.close(self._database, self._driven, self._grip, state)
+        self._pace.show((), {}, last=True)
+        return state
+
+    def _make_report(self, stop: threading.Event) -> bool:
+        """Let a worker make the pipeline's own report. False when it was stopped."""
+        report = RunReport(self._database, self._driven)
+        report.plan()
+        while not report.ended() and not self._stopped(stop):
+            self._beat()
+            self._fill()
+            came = self._engine.collect(TURN_SECONDS)
+            for outcome in came:
+                if self._is_report(outcome) and outcome.state is OutcomeState.DONE:
+                    report.publish(outcome)
+            self._take(came)
+        if report.failure:
+            text = f"The pipeline's report could not be made: {report.failure}"
+            self._observer(RunNote(run=self._driven.id, text=text))
+        return report.ended()
+
+    def _is_report(self, outcome: Outcome) -> bool:
+        task = self._flying.get(outcome.task)
+        return task is not None and task.kind is TaskKind.REPORT and task.epoch == outcome.epoch

@@ -1,0 +1,195 @@
+"""Taking a run in hand, keeping it, and letting it go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+
+from grange.core.states import ItemState, RunState, TaskState, move
+from grange.core.tasks import Job
+from grange.db import Database
+from grange.errors import RunBusy, RunEnded
+from grange.runs.driven import Driven
+from grange.runs.driver import Driver, is_working, words
+from grange.runs.machine import Policy
+from grange.runs.queries import counts_of
+from grange.runs.reuse import has_kin
+from grange.runs.tables import Record, items, runs, tasks
+from grange.storage import open_store
+
+
+@dataclass(frozen=True, slots=True)
+class Grip:
+    """How a driver holds runs: who it is, for how long without a sign of life, how it retries."""
+
+    driver: Driver
+    lease_seconds: float = 60.0
+    delay_seconds: float = 1.0
+
+
+def take(database: Database, number: int, grip: Grip, *, logs: str, now: float) -> Driven:
+    """Take a run in hand: it is this driver's alone from now on.
+
+    What an earlier driver had claimed is given out again, without counting as
+    an attempt: the driver's end was not the inputs' fault.
+
+    Raises:
+        RunBusy: Another driver works on it.
+        RunEnded: It has ended.
+    """
+
+    def work(connection: Connection) -> Driven:
+        row = connection.execute(
+            select(runs).where(runs.c.number == number).with_for_update()
+        ).one()
+        state = RunState(row.state)
+        if state.is_finished():
+            raise RunEnded(f"Run {row.id} has ended: it is {state}.")
+        if is_working(row.driver, row.driver_until, now=now):
+            message = f"Run {row.id} is being worked on by {words(row.driver)}."
+            raise RunBusy(message, hint=f"Follow it: grange runs watch {row.id}")
+        if state in {RunState.WAITING, RunState.PAUSED}:
+            state = move(state, RunState.RUNNING)
+        connection.execute(
+            update(runs)
+            .where(runs.c.number == number)
+            .values(
+                state=str(state),
+                driver=grip.driver.record(),
+                driver_until=now + grip.lease_seconds,
+                started_at=row.started_at or now,
+                note="",
+            )
+        )
+        give_back(connection, number)
+        return _driven(connection, row, state, grip, logs)
+
+    return database.transact(work)
+
+
+def keep(database: Database, driven: Driven, grip: Grip, *, now: float) -> bool:
+    """Renew the hold, read what people want of the run. False when another driver has it."""
+
+    def work(connection: Connection) -> RunState | None:
+        query = select(runs.c.state, runs.c.driver).where(runs.c.number == driven.number)
+        row = connection.execute(query.with_for_update()).first()
+        if row is None or row.driver is None or row.driver["token"] != grip.driver.token:
+            return None
+        connection.execute(
+            update(runs)
+            .where(runs.c.number == driven.number)
+            .values(driver_until=now + grip.lease_seconds)
+        )
+        return RunState(row.state)
+
+    state = database.transact(work)
+    if state is None:
+        return False
+    driven.state = state
+    return True
+
+
+def let_go(database: Database, driven: Driven, grip: Grip, *, note: str = "") -> None:
+    """Stop driving: what is claimed can be claimed again, and the run waits for whoever goes on."""
+
+    def work(connection: Connection) -> None:
+        query = select(runs.c.state, runs.c.driver).where(runs.c.number == driven.number)
+        row = connection.execute(query.with_for_update()).first()
+        if row is None or row.driver is None or row.driver["token"] != grip.driver.token:
+            return
+        give_back(connection, driven.number)
+        state = RunState(row.state)
+        if state is RunState.RUNNING:
+            state = move(state, RunState.WAITING)
+        connection.execute(
+            update(runs)
+            .where(runs.c.number == driven.number)
+            .values(state=str(state), driver=None, driver_until=None, note=note)
+        )
+
+    database.transact(work)
+
+
+def finish(database: Database, driven: Driven, grip: Grip, state: RunState, *, now: float) -> None:
+    """Bring the run to its end; its output folder is free for others then."""
+    sources = {RunState.RUNNING, RunState.CANCELLING}
+
+    def work(connection: Connection) -> None:
+        query = select(runs.c.driver).where(runs.c.number == driven.number).with_for_update()
+        holder = connection.execute(query).scalar()
+        if holder is None or holder["token"] != grip.driver.token:
+            return
+        connection.execute(
+            update(runs)
+            .where(runs.c.number == driven.number, runs.c.state.in_([str(one) for one in sources]))
+            .values(state=str(state), driver=None, driver_until=None, out_key=None, finished_at=now)
+        )
+
+    database.transact(work)
+    driven.state = state
+
+
+def give_back(connection: Connection, number: int) -> None:
+    """Make claimed tasks waiting ones. Their epochs stay spent: late outcomes are refused."""
+    connection.execute(
+        update(tasks)
+        .where(tasks.c.run == number, tasks.c.state == TaskState.RUNNING)
+        .values(state=str(TaskState.WAITING), lease_until=None)
+    )
+
+
+def cancel_rest(database: Database, number: int, *, now: float) -> int:
+    """Call off every item that has no end yet, but those whose result is on its way to its name."""
+
+    def work(connection: Connection) -> int:
+        connection.execute(
+            update(tasks)
+            .where(
+                tasks.c.run == number,
+                tasks.c.state.in_([str(TaskState.WAITING), str(TaskState.RUNNING)]),
+            )
+            .values(state=str(TaskState.CANCELLED), lease_until=None)
+        )
+        result = connection.execute(
+            update(items)
+            .where(
+                items.c.run == number,
+                items.c.state.in_([str(ItemState.WAITING), str(ItemState.RUNNING)]),
+            )
+            .values(state=str(ItemState.CANCELLED), ended_at=now)
+        )
+        connection.execute(
+            update(runs)
+            .where(runs.c.number == number)
+            .values(items_cancelled=runs.c.items_cancelled + result.rowcount)
+        )
+        return result.rowcount
+
+    return database.transact(work)
+
+
+def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, logs: str) -> Driven:
+    plan = row.plan
+    return Driven(
+        number=row.number,
+        id=row.id,
+        job=Job(
+            run=row.id,
+            pipeline=row.pipeline,
+            params=row.params,
+            store=row.out,
+            logs=logs,
+            timeout_seconds=row.timeout_seconds,
+            origin={"cwd": plan.get("cwd", "")},
+        ),
+        policy=Policy(retries=row.retries, delay_seconds=grip.delay_seconds),
+        function_key=row.function_key,
+        store=open_store(row.out),
+        splits=plan["splits"],
+        reports=plan["reports"],
+        reads_name=plan["reads_name"],
+        kin=has_kin(connection, row.number, row.function_key),
+        state=state,
+        counts=counts_of(row),
+    )

@@ -1,0 +1,254 @@
+"""What people see of runs: lists, details, failures by reason. Reads only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, func, or_, select
+
+from grange.core.ids import looks_like_id
+from grange.core.states import ItemState, RunState
+from grange.db import Database
+from grange.errors import ItemNotFound, RunNotFound, UsageError
+from grange.runs.driver import is_working, words
+from grange.runs.models import AttemptView, Counts, FailureGroup, ItemView, RunView
+from grange.runs.tables import Record, attempts, items, outputs, runs, tasks
+
+PAGE = 5_000
+
+
+def list_runs(
+    database: Database, *, state: RunState | None = None, limit: int | None = 50
+) -> list[RunView]:
+    """The newest runs first."""
+    query = select(runs).order_by(runs.c.created_at.desc(), runs.c.number.desc())
+    if state is not None:
+        query = query.where(runs.c.state == state)
+    with database.read() as connection:
+        return [view_of(row) for row in connection.execute(query.limit(limit))]
+
+
+def find_run(database: Database, text: str) -> RunView:
+    """The run of this id, or whose id begins so, or the newest of this name, or `last`.
+
+    Raises:
+        RunNotFound: There is none.
+        UsageError: Several ids begin so.
+    """
+    newest = select(runs).order_by(runs.c.created_at.desc(), runs.c.number.desc()).limit(1)
+    with database.read() as connection:
+        exact = connection.execute(select(runs).where(runs.c.id == text)).first()
+        if exact is not None:
+            return view_of(exact)
+        row = connection.execute(newest.where(runs.c.name == text)).first() if text else None
+        if row is None and text == "last":
+            row = connection.execute(newest).first()
+        if row is None and looks_like_id(text):
+            row = _by_prefix(connection, text)
+    if row is None:
+        raise RunNotFound(f"There is no run {text!r}.", hint="See them all: grange runs list")
+    return view_of(row)
+
+
+def iterate_items(
+    database: Database, number: int, *, state: ItemState | None = None, with_outputs: bool = True
+) -> Iterator[ItemView]:
+    """A run's items in the order of submission, streaming in pages: no transaction stays open."""
+    last = 0
+    while True:
+        query = select(items).where(items.c.run == number, items.c.id > last)
+        if state is ItemState.FAILED:
+            # Only failed items have a code: the index of the codes finds them.
+            query = query.where(items.c.failure_code.is_not(None))
+        elif state is not None:
+            query = query.where(items.c.state == state)
+        with database.read() as connection:
+            rows = connection.execute(query.order_by(items.c.id).limit(PAGE)).all()
+            files = _outputs(connection, rows) if with_outputs else {}
+        if not rows:
+            return
+        last = rows[-1].id
+        yield from (_item(row, files.get(row.id, ())) for row in rows)
+
+
+def ended_since(
+    database: Database, number: int, *, after: tuple[float, int], limit: int = PAGE
+) -> list[ItemView]:
+    """Items that ended after one of this (time, id), in the order of their ends."""
+    at, last = after
+    query = (
+        select(items)
+        .where(
+            items.c.run == number,
+            items.c.ended_at >= at,
+            or_(items.c.ended_at > at, items.c.id > last),
+            items.c.state.in_([str(one) for one in ItemState if one.is_finished()]),
+        )
+        .order_by(items.c.ended_at, items.c.id)
+    )
+    with database.read() as connection:
+        rows = connection.execute(query.limit(limit)).all()
+        files = _outputs(connection, rows)
+    return [_item(row, files.get(row.id, ())) for row in rows]
+
+
+def find_item(database: Database, number: int, path: str) -> ItemView:
+    """The item of this path; also by the end of its path, when just one ends so.
+
+    Raises:
+        ItemNotFound: There is none, or there are several.
+    """
+    with database.read() as connection:
+        rows = connection.execute(
+            select(items).where(items.c.run == number, items.c.path == path).limit(1)
+        ).all()
+        if not rows:
+            rows = [
+                row
+                for row in connection.execute(select(items).where(items.c.run == number))
+                if row.path.endswith(f"/{path}")
+            ][:2]
+        if len(rows) != 1:
+            what = "several items whose paths end in" if rows else "no item"
+            raise ItemNotFound(
+                f"The run has {what} {path!r}.", hint="See them all: grange runs items RUN"
+            )
+        files = _outputs(connection, rows)
+    return _item(rows[0], files.get(rows[0].id, ()))
+
+
+def failures(database: Database, number: int, *, limit: int = 50) -> list[FailureGroup]:
+    """Why items failed, the most frequent reason first."""
+    count = func.count()
+    query = (
+        select(items.c.failure_code, count, func.min(items.c.id))
+        .where(items.c.run == number, items.c.failure_code.is_not(None))
+        .group_by(items.c.failure_code)
+        .order_by(count.desc(), items.c.failure_code)
+        .limit(limit)
+    )
+    with database.read() as connection:
+        groups = connection.execute(query).all()
+        examples = {
+            row.id: row
+            for row in connection.execute(
+                select(items.c.id, items.c.path, items.c.failure).where(
+                    items.c.id.in_([group[2] for group in groups])
+                )
+            )
+        }
+    return [
+        FailureGroup(code, number, examples[first].failure["message"], examples[first].path)
+        for code, number, first in groups
+    ]
+
+
+def attempts_of(database: Database, item: int, *, logs: str) -> list[AttemptView]:
+    """The ended attempts at an item's tasks, in order, with the logs that are there."""
+    query = (
+        select(attempts, tasks.c.kind, tasks.c.part)
+        .join(tasks, tasks.c.id == attempts.c.task)
+        .where(tasks.c.item == item)
+        .order_by(attempts.c.ended_at, attempts.c.task, attempts.c.epoch)
+    )
+    with database.read() as connection:
+        rows = connection.execute(query).all()
+    return [
+        AttemptView(
+            task=row.task,
+            epoch=row.epoch,
+            kind=row.kind,
+            part=row.part,
+            end=row.end,
+            worker=row.worker,
+            ended_at=row.ended_at,
+            seconds=row.seconds,
+            peak_bytes=row.peak_bytes,
+            failure=row.failure,
+            out_log=_log(logs, row, "out"),
+            err_log=_log(logs, row, "err"),
+        )
+        for row in rows
+    ]
+
+
+def view_of(row: Record) -> RunView:
+    """A run's row as people see it."""
+    working = is_working(row.driver, row.driver_until, now=time.time())
+    return RunView(
+        number=row.number,
+        id=row.id,
+        name=row.name,
+        state=RunState(row.state),
+        priority=row.priority,
+        pipeline=row.pipeline,
+        version=row.version,
+        params=row.params,
+        models=row.models,
+        inputs=row.inputs,
+        out=row.out,
+        retries=row.retries,
+        timeout_seconds=row.timeout_seconds,
+        note=row.note,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        counts=counts_of(row),
+        bytes_total=row.bytes_total,
+        driver=words(row.driver) if working else None,
+    )
+
+
+def counts_of(row: Record) -> Counts:
+    """The counts that a run's row keeps."""
+    return Counts(
+        total=row.items_total,
+        done=row.items_done,
+        failed=row.items_failed,
+        cancelled=row.items_cancelled,
+        reused=row.items_reused,
+    )
+
+
+def _by_prefix(connection: Connection, text: str) -> Record | None:
+    rows = connection.execute(select(runs).where(runs.c.id.startswith(text)).limit(2)).all()
+    if len(rows) > 1:
+        raise UsageError(f"Several runs' ids begin with {text!r}.", hint="Give more of the id.")
+    return rows[0] if rows else None
+
+
+def _outputs(connection: Connection, rows: Any) -> dict[int, tuple[dict[str, Any], ...]]:  # noqa: ANN401
+    found: dict[int, list[dict[str, Any]]] = {}
+    ids = [row.id for row in rows]
+    for start in range(0, len(ids), PAGE):
+        query = select(outputs).where(outputs.c.item.in_(ids[start : start + PAGE]))
+        for one in connection.execute(query.order_by(outputs.c.item, outputs.c.number)):
+            record = {"path": one.path, "size": one.size, "sha256": one.sha256}
+            found.setdefault(one.item, []).append(record)
+    return {item: tuple(files) for item, files in found.items()}
+
+
+def _item(row: Record, files: tuple[dict[str, Any], ...]) -> ItemView:
+    return ItemView(
+        id=row.id,
+        path=row.path,
+        uri=row.uri,
+        size=row.size,
+        state=ItemState(row.state),
+        attempts=row.attempts,
+        seconds=row.seconds,
+        sha256=row.sha256,
+        reused=bool(row.reused),
+        result=row.result,
+        failure=row.failure,
+        ended_at=row.ended_at,
+        outputs=files,
+    )
+
+
+def _log(logs: str, row: Record, stream: str) -> str | None:
+    path = Path(logs) / f"{row.task}-{row.epoch}.{stream}"
+    return str(path) if path.is_file() else None

@@ -1,0 +1,212 @@
+"""What may be done with runs. The embedded program and the server both stand on this."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from grange.core.events import Observer, RunEnded, RunNote
+from grange.core.states import ItemState, RunState
+from grange.db import Database
+from grange.engines.base import Engine
+from grange.errors import RunBusy
+from grange.errors import RunEnded as RunHasEnded
+from grange.runs import control, driving, queries, submission
+from grange.runs.driver import this_driver
+from grange.runs.driving import Grip
+from grange.runs.follow import Follower
+from grange.runs.manifest import published_path
+from grange.runs.models import (
+    ITEMS_FILE,
+    REPORT_FILE,
+    REPORT_FOLDER,
+    RUN_FILE,
+    AttemptView,
+    FailureGroup,
+    ItemView,
+    NewItem,
+    RunSpec,
+    RunView,
+    Submitted,
+)
+from grange.storage import open_store
+
+
+class Runs:
+    """The runs of one ledger. Safe to use from several threads and processes at once."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        logs: Path,
+        lease_seconds: float = 60.0,
+        delay_seconds: float = 1.0,
+    ) -> None:
+        """Look after the runs of `database`; logs go below `logs`, a folder for each run."""
+        self._database = database
+        self._logs = logs
+        self._lease_seconds = lease_seconds
+        self._delay_seconds = delay_seconds
+
+    def submit(self, spec: RunSpec, found: Iterable[NewItem]) -> Submitted:
+        """Put a run on disk, streaming its items.
+
+        The very same request as that of an unfinished run goes on with that
+        one: inputs that are new by now join it, unless somebody works on it.
+
+        Raises:
+            OutputInUse: An unfinished run of another request writes to the same place.
+            InputsInvalid: There is no input.
+        """
+        opened = submission.open_run(self._database, spec)
+        if opened.known:
+            run = queries.find_run(self._database, opened.id)
+            if run.driver is not None:
+                return Submitted(run=run, resumed=True, driver=run.driver)
+            if opened.state is RunState.PAUSED:
+                control.unpause(self._database, run)
+                return Submitted(run=queries.find_run(self._database, opened.id), resumed=True)
+            if opened.state is RunState.WAITING:
+                submission.reopen(self._database, opened)
+        submission.add_items(self._database, opened, found)
+        submission.seal(self._database, opened)
+        return Submitted(run=queries.find_run(self._database, opened.id), resumed=opened.known)
+
+    def drive(
+        self,
+        run: RunView,
+        engine: Callable[[], Engine],
+        *,
+        observer: Observer,
+        stop: threading.Event,
+    ) -> RunView:
+        """Work on the run until it ends or `stop` is set. While another process does, follow it.
+
+        Raises:
+            StoreFull, DatabaseFull: There is no room; the run can go on when there is.
+            WorkerStartFailed: Workers can't be started.
+        """
+        noted = False
+        while not stop.is_set():
+            try:
+                self._drive_once(run, engine, observer, stop)
+            except RunBusy as busy:
+                if not noted:
+                    text = f"{busy.message} This one follows it, and takes over if that one ends."
+                    observer(RunNote(run=run.id, text=text))
+                    noted = True
+                Follower(self._database, run, observer).follow(stop)
+            except RunHasEnded:
+                pass
+            run = queries.find_run(self._database, run.id)
+            if run.state.is_finished() or run.state is RunState.PAUSED:
+                break
+        observer(RunEnded(run=run.id, state=run.state))
+        return run
+
+    def follow(self, run: RunView, *, observer: Observer, stop: threading.Event) -> RunView:
+        """Say what happens to the run until it ends, or nobody works on it any more."""
+        Follower(self._database, run, observer).follow(stop)
+        run = queries.find_run(self._database, run.id)
+        observer(RunEnded(run=run.id, state=run.state))
+        return run
+
+    def find(self, text: str) -> RunView:
+        """The run of an id, of the beginning of one, or of a name; `last` is the newest."""
+        return queries.find_run(self._database, text)
+
+    def recent(self, *, state: RunState | None = None, limit: int | None = 50) -> list[RunView]:
+        """The newest runs first."""
+        return queries.list_runs(self._database, state=state, limit=limit)
+
+    def items(self, run: RunView, *, state: ItemState | None = None) -> Iterator[ItemView]:
+        """A run's items in the order of submission, streaming."""
+        return queries.iterate_items(self._database, run.number, state=state)
+
+    def item(self, run: RunView, path: str) -> ItemView:
+        """The item of a path, or of the end of one."""
+        return queries.find_item(self._database, run.number, path)
+
+    def attempts(self, run: RunView, item: ItemView) -> list[AttemptView]:
+        """The ended attempts at an item, with where their logs are."""
+        return queries.attempts_of(self._database, item.id, logs=str(self.logs_of(run)))
+
+    def failures(self, run: RunView) -> list[FailureGroup]:
+        """Why items failed, the most frequent reason first."""
+        return queries.failures(self._database, run.number)
+
+    def cancel(self, run: RunView) -> RunView:
+        """Call the run off: whoever drives it stops within seconds; else it ends here and now."""
+        if control.ask_cancel(self._database, run):
+            self._cancel_here(run)
+        return queries.find_run(self._database, run.id)
+
+    def pause(self, run: RunView) -> RunView:
+        """Let the run stand still until somebody resumes it."""
+        control.pause(self._database, run)
+        return queries.find_run(self._database, run.id)
+
+    def unpause(self, run: RunView) -> RunView:
+        """Let a paused run wait for a driver again."""
+        control.unpause(self._database, run)
+        return queries.find_run(self._database, run.id)
+
+    def retry(self, run: RunView) -> RunView:
+        """Open the run's failed and cancelled items again."""
+        control.retry(self._database, run)
+        return queries.find_run(self._database, run.id)
+
+    def delete(self, run: RunView, *, outputs: bool = False) -> None:
+        """Delete the run's account and logs; its outputs too, when `outputs` says so."""
+        if outputs:
+            self._delete_outputs(run)
+        control.delete_run(self._database, run)
+        shutil.rmtree(self.logs_of(run), ignore_errors=True)
+
+    def logs_of(self, run: RunView) -> Path:
+        """The folder of the run's logs."""
+        return self._logs / run.id
+
+    def _drive_once(
+        self,
+        run: RunView,
+        engine: Callable[[], Engine],
+        observer: Observer,
+        stop: threading.Event,
+    ) -> None:
+        grip = Grip(this_driver(), self._lease_seconds, self._delay_seconds)
+        driven = driving.take(
+            self._database, run.number, grip, logs=str(self.logs_of(run)), now=time.time()
+        )
+        # What drives is loaded when something is driven: a list must be quick.
+        from grange.runs.dispatch import Dispatcher
+
+        Dispatcher(self._database, engine(), driven, grip, observer).run(stop)
+
+    def _cancel_here(self, run: RunView) -> None:
+        """End a run that nobody drives: take it in hand, so that nobody else does meanwhile."""
+        if run.state is RunState.SUBMITTING:
+            driving.cancel_rest(self._database, run.number, now=time.time())
+            control.close_cancelled(self._database, run.number, now=time.time())
+            return
+        grip = Grip(this_driver(), self._lease_seconds, self._delay_seconds)
+        driven = driving.take(
+            self._database, run.number, grip, logs=str(self.logs_of(run)), now=time.time()
+        )
+        from grange.runs import closing
+
+        closing.call_off(self._database, driven, grip)
+
+    def _delete_outputs(self, run: RunView) -> None:
+        store = open_store(run.out)
+        for item in queries.iterate_items(self._database, run.number):
+            if item.outputs:
+                store.delete_tree(published_path(item.path))
+        store.delete_tree(REPORT_FOLDER)
+        for name in (RUN_FILE, ITEMS_FILE, REPORT_FILE):
+            store.delete(name)
+        store.clean()
