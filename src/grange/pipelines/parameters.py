@@ -219,8 +219,8 @@ def _typed(pipeline: Pipeline[Any], name: str, text: str, schema: Schema) -> JSO
     nullable = any(one.get("type") == "null" for one in schema.get("anyOf", ()))
     if nullable and "string" not in kinds and text in {"none", "null"}:
         return None
-    begins_as_json = text.lstrip().startswith(("[", "{"))
-    if not begins_as_json or not kinds & {"array", "object", "any"}:
+    opening = {"[": "array", "{": "object"}.get(text.lstrip()[:1])
+    if opening is None or not kinds & {opening, "any"}:
         return text
     try:
         return json.loads(text)
