@@ -75,8 +75,10 @@ def _url(where: str | Path) -> URL:
     scheme, found, rest = where.partition("://")
     driver = _DRIVERS.get(scheme)
     if not found or driver is None:
+        # What has no scheme is not quoted: it may be a password.
+        what = f"{scheme}:// is" if found else "This is"
         raise errors.SettingInvalid(
-            f"{scheme!r} is no database that Grange can use.",
+            f"{what} no URL of a database that Grange can use.",
             hint="Give a URL that starts with sqlite:///, postgresql:// or mysql://.",
         )
     if driver == "sqlite+pysqlite":

@@ -165,10 +165,10 @@ def of_file(error: OSError, place: Place) -> errors.GrangeError:
 def _of_driver(error: BaseException, place: Place) -> Fault:
     if isinstance(error, sqlite3.Error):
         return _of_sqlite(getattr(error, "sqlite_errorcode", 0), place)
-    if hasattr(error, "sqlstate"):
-        return _of_postgresql(error.sqlstate, type(error).__name__)
     if type(error).__module__.startswith("pymysql."):
         return _MYSQL.get(error.args[0] if error.args else -1, Fault.REFUSED)
+    if hasattr(error, "sqlstate"):
+        return _of_postgresql(error.sqlstate, type(error).__name__)
     return Fault.REFUSED
 
 

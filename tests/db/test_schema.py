@@ -1,0 +1,258 @@
+"""Migrations make the tables that the code expects, and lose no data on the way."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import (
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    column,
+    insert,
+    inspect,
+    select,
+    table,
+    text,
+)
+
+from grange import errors
+from grange.db import Database, metadata, open_database, prepare
+from grange.db.schema import HEAD, current, downgrade, upgrade
+
+FOX = "fuchs 🦊 'n' \\ more"
+PREPARE = """
+import sys
+from grange.db import open_database, prepare
+sys.stdin.readline()
+prepare(open_database(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[Database]:
+    """Open each of the three databases in turn, empty."""
+    with closing(open_database(database_url, busy_seconds=20)) as opened:
+        yield opened
+
+
+def seed_0001_runs(connection: Connection) -> None:
+    """Put one run with one item, task, attempt and output into the tables of 0001."""
+    run = {"number": 7, "id": "r7", "name": FOX, "state": "running", "retries": 2}
+    run |= {"pipeline": "command", "version": "1", "created_at": 1.5, "out": FOX, "out_key": "o"}
+    run |= {"function_key": "f", "request_key": "q"}
+    run |= dict.fromkeys(("params", "models", "inputs", "plan"), "{}")
+    item = {"id": 9, "run": 7, "path": FOX, "uri": FOX, "uri_key": FOX, "size": 2**53 + 1}
+    item |= {"mtime_ns": 1, "weight": 4, "state": "done"}
+    task = {"id": 3, "run": 7, "item": 9, "kind": "process", "part": 0, "state": "done"}
+    task |= {"weight": 4}
+    attempt = {"task": 3, "epoch": 1, "end": "done", "ended_at": 2.0, "seconds": 1.0}
+    output = {"item": 9, "number": 0, "path": FOX, "size": 5, "sha256": "abc", "mtime_ns": 1}
+    _insert(connection, runs=run, items=item, tasks=task, attempts=attempt, outputs=output)
+
+
+def check_0001_runs(connection: Connection) -> None:
+    """See that all of it is as it was."""
+    assert _only_row(connection, "runs", "id", "name", "created_at") == ("r7", FOX, 1.5)
+    assert _only_row(connection, "items", "run", "path", "uri_key") == (7, FOX, FOX)
+    assert _only_row(connection, "items", "size", "attempts") == (2**53 + 1, 0)
+    assert _only_row(connection, "tasks", "item", "epoch") == (9, 0)
+    assert _only_row(connection, "attempts", "task", "end", "seconds") == (3, "done", 1.0)
+    assert _only_row(connection, "outputs", "item", "path", "size") == (9, FOX, 5)
+
+
+# For each revision: what is put in once it is reached, and how that looks from then on.
+DATA: dict[str, tuple[Callable[[Connection], None], Callable[[Connection], None]]] = {
+    "0001_runs": (seed_0001_runs, check_0001_runs),
+}
+
+
+def revisions() -> list[str]:
+    """Return all revisions, the oldest first."""
+    config = Config()
+    config.set_main_option("script_location", "grange.db:migrations")
+    scripts = ScriptDirectory.from_config(config)
+    return [script.revision for script in scripts.walk_revisions()][::-1]
+
+
+def test_the_newest_revision_is_the_one_that_is_looked_for() -> None:
+    """A revision that is added must be named as HEAD, and be walked with data."""
+    assert revisions()[-1] == HEAD
+    assert list(DATA) == revisions()
+
+
+def test_migrations_make_what_the_tables_say(db: Database) -> None:
+    """The migrated database has each table, column, type, index and constraint of the code."""
+    prepare(db)
+    assert _differences(db, _all_tables()) == []
+
+
+def test_a_difference_would_be_seen(db: Database) -> None:
+    """The comparison notices a column or an index that no migration makes."""
+    prepare(db)
+    tables = MetaData(naming_convention=metadata.naming_convention)
+    for each in _all_tables().tables.values():
+        each.to_metadata(tables)
+    runs = tables.tables["runs"]
+    runs.append_column(Column("forgotten", Integer))
+    Index("ix_runs_retries", runs.c.retries)
+
+    found = {difference[0] for difference in _differences(db, tables)}
+    assert found == {"add_column", "add_index"}
+
+
+def test_every_revision_goes_up_and_down_with_data(db: Database) -> None:
+    """Data put in at each revision is there at all later ones, and on the way back."""
+    for reached, revision in enumerate(revisions()):
+        upgrade(db, revision)
+        assert current(db) == revision
+        with db.write() as connection:
+            DATA[revision][0](connection)
+        _check(db, revisions()[: reached + 1])
+    for left, revision in reversed(list(enumerate(revisions()))):
+        downgrade(db, revisions()[left - 1] if left else "base")
+        _check(db, revisions()[:left])
+        upgrade(db, revision)
+        downgrade(db, revisions()[left - 1] if left else "base")
+
+    with db.read() as connection:
+        assert inspect(connection).get_table_names() == ["alembic_version"]
+    assert current(db) is None
+
+
+def test_prepare_is_done_once(db: Database) -> None:
+    """The second time, nothing happens."""
+    assert current(db) is None
+    prepare(db)
+    with db.write() as connection:
+        seed_0001_runs(connection)
+    prepare(db)
+
+    assert current(db) == HEAD
+    _check(db, [HEAD])
+
+
+def test_processes_may_prepare_at_once(db: Database) -> None:
+    """Of three that find an empty database, one makes the tables and none fails."""
+    url = db._engine.url.render_as_string(hide_password=False)
+    others = [
+        subprocess.Popen([sys.executable, "-c", PREPARE, url], stdin=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+    for other in others:
+        assert other.stdin is not None
+        other.stdin.close()
+
+    assert [other.wait(60) for other in others] == [0, 0, 0]
+    assert current(db) == HEAD
+    assert _differences(db, _all_tables()) == []
+
+
+def test_a_newer_database_is_left_alone(db: Database) -> None:
+    """Tables of a revision that this version doesn't know are not touched."""
+    prepare(db)
+    with db.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999_future'"))
+
+    with pytest.raises(errors.DatabaseNewer, match="9999_future") as caught:
+        prepare(db)
+
+    assert "upgrade" in caught.value.hint
+    assert current(db) == "9999_future"
+
+
+@pytest.mark.parametrize(
+    "family", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+)
+def test_a_failed_migration_leaves_nothing(family: str, request: pytest.FixtureRequest) -> None:
+    """A step that fails undoes those before it, where the database can undo them."""
+    with closing(open_database(request.getfixturevalue(f"{family}_url"))) as db:
+        with db.write() as connection:
+            connection.execute(text("CREATE TABLE tasks (mine INTEGER)"))
+
+        with pytest.raises(errors.DatabaseError):
+            prepare(db)
+
+        with db.read() as connection:
+            assert inspect(connection).get_table_names() == ["tasks"]
+
+
+def test_a_revision_that_never_was_is_refused(db: Database) -> None:
+    """A wrong name of a revision is an error, and changes nothing."""
+    prepare(db)
+    with pytest.raises(errors.DatabaseError, match="of-nowhere"):
+        downgrade(db, "of-nowhere")
+
+    assert current(db) == HEAD
+
+
+def test_a_change_of_tables_sets_off_no_cascade(tmp_path: Path) -> None:
+    """On SQLite a table may be copied and dropped without its rows' children going too."""
+    with closing(open_database(tmp_path / "grange.db")) as db:
+        prepare(db)
+        with db.write() as connection:
+            seed_0001_runs(connection)
+        with db.alter() as connection:
+            connection.execute(text("CREATE TABLE runs_new AS SELECT * FROM runs"))
+            connection.execute(text("DROP TABLE runs"))
+            connection.execute(text("ALTER TABLE runs_new RENAME TO runs"))
+            connection.execute(text("CREATE UNIQUE INDEX u ON runs (number)"))
+
+        _check(db, [HEAD])
+
+
+def test_a_change_that_breaks_foreign_keys_is_undone(tmp_path: Path) -> None:
+    """Rows that a change of tables would leave without a parent undo it."""
+    with closing(open_database(tmp_path / "grange.db")) as db:
+        prepare(db)
+        with db.write() as connection:
+            seed_0001_runs(connection)
+
+        with pytest.raises(errors.DatabaseError, match="foreign keys"), db.alter() as connection:
+            connection.execute(text("DELETE FROM runs"))
+
+        _check(db, [HEAD])
+
+
+def _all_tables() -> MetaData:
+    """Return the metadata with the tables of all domains."""
+    root = Path(errors.__file__).parent
+    for path in root.glob("*/tables.py"):
+        importlib.import_module(f"grange.{path.parent.name}.tables")
+    return metadata
+
+
+def _differences(db: Database, tables: MetaData) -> list[tuple[object, ...]]:
+    with db.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        found: list[tuple[object, ...]] = compare_metadata(context, tables)
+        return found
+
+
+def _check(db: Database, seeded: list[str]) -> None:
+    with db.read() as connection:
+        for revision in seeded:
+            DATA[revision][1](connection)
+
+
+def _insert(connection: Connection, **rows: dict[str, object]) -> None:
+    """Put one row into each of the tables, whatever the code says of them by now."""
+    for name, row in rows.items():
+        connection.execute(insert(table(name, *map(column, row))).values(**row))
+
+
+def _only_row(connection: Connection, name: str, *columns: str) -> tuple[object, ...]:
+    row = connection.execute(select(*map(column, columns)).select_from(table(name))).one()
+    return tuple(each.decode() if isinstance(each, bytes) else each for each in row)
