@@ -36,6 +36,7 @@ def pages() -> dict[str, str]:
 def commands() -> Iterator[tuple[str, Any]]:
     """Yield every command of the command line by its full name, groups included."""
     import typer.main
+
     from grange.cli.main import app
 
     yield from _walk("grange", typer.main.get_command(app))
@@ -101,7 +102,7 @@ def _option(option: Any) -> tuple[str, str, str]:  # noqa: ANN401  # typer's own
     if not option.is_flag and not getattr(option, "count", False):
         names += f" {option.metavar or option.type.name.upper()}"
     default = option.default
-    if default is None or default == [] or callable(default) or option.is_flag:
+    if default in (None, "", []) or callable(default) or option.is_flag:
         return names, option.help or "", ""
     return names, option.help or "", f"`{default}`"
 
@@ -165,8 +166,6 @@ def _errors() -> Iterator[str]:
     from grange.cli.exits import exit_code
     from grange.server.problems import http_status
 
-    from grange import errors
-
     yield "# Errors"
     yield ""
     yield "Every error has a stable code, a message (what happened) and a hint (what to do)."
@@ -178,7 +177,7 @@ def _errors() -> Iterator[str]:
         numbers = (str(exit_code(_instance(error))), str(http_status(_instance(error))))
         rows.append((name, f"`{error.code}`", _paragraphs(error.__doc__), *numbers))
     yield from _table(("error", "code", "means", "exit code", "HTTP status"), rows)
-    yield errors.TaskError.__name__ + " and those below it end an attempt, not the program: "
+    yield "`TaskError` and those below it end an attempt, not the program:"
     yield "they are what a failed item shows as its reason."
 
 
