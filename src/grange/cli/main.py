@@ -1,0 +1,106 @@
+"""The command `grange`: its groups, and the one place where errors become words and exit codes.
+
+Start-up time is part of the interface: nothing but typer, the errors and these
+modules is imported before a command runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from grange.cli import doctor, pipelines, run, runs, terminal, words
+from grange.cli.exits import exit_code
+from grange.cli.options import examples
+from grange.errors import GrangeError
+
+app = typer.Typer(
+    # Rich help doubles the start-up time.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=examples(
+        "grange map 'gzip -k -c {input} > {output}/{name}.gz' photos/ --out packed/",
+        "grange run ./words.py texts/ --out counted/",
+        "grange runs show last",
+    ),
+)
+
+DEBUG_VARIABLE = "GRANGE_DEBUG"
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    terminal.tame_streams()
+    try:
+        app(prog_name="grange")
+    except Exception as error:  # noqa: BLE001  # here every error becomes words
+        sys.exit(_complain(error))
+
+
+def _put_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        terminal.put(f"grange {version('grange')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_put_version, is_eager=True, help="Say which it is."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="With an error, show where in the code it happened.")
+    ] = False,
+) -> None:
+    """Grange pools the machines that you own, and runs analyses across them."""
+    if debug:
+        # In the environment, so that the settings and the workers know it too.
+        os.environ[DEBUG_VARIABLE] = "1"
+
+
+def _complain(error: Exception) -> int:
+    """Say what went wrong, to people or to programs; returns the exit code."""
+    if _is_debugging():
+        traceback.print_exception(error, file=sys.stderr)
+    code, message, hint = _told(error)
+    if "--json" in sys.argv:
+        about = {"code": code, "message": message} | ({"hint": hint} if hint else {})
+        terminal.put_json({"error": about})
+    else:
+        terminal.say(f"error: {_lines(message)} [{code}]")
+        if hint:
+            sys.stderr.write(f"  {_lines(hint)}\n")
+    return exit_code(error)
+
+
+def _told(error: Exception) -> tuple[str, str, str]:
+    """The error's code, message and hint."""
+    if isinstance(error, GrangeError):
+        return error.code, error.message, error.hint
+    message = f"Something unforeseen happened: {type(error).__name__}: {error}"
+    return "fault", message, "This is a fault of Grange. See where it happened: grange --debug …"
+
+
+def _lines(text: str) -> str:
+    return "\n".join(map(words.visible, text.split("\n")))
+
+
+def _is_debugging() -> bool:
+    return os.environ.get(DEBUG_VARIABLE, "").lower() in {"1", "true", "yes", "on"}
+
+
+app.command("run", epilog=run.RUN_EXAMPLES)(run.run)
+app.command("map", epilog=run.MAP_EXAMPLES)(run.map_command)
+app.add_typer(runs.app, name="runs", help="Look at runs, and say what becomes of them.")
+app.add_typer(pipelines.app, name="pipelines", help="Look at what can be run.")
+app.command("doctor", epilog=examples("grange doctor", "grange doctor --json"))(doctor.doctor)

@@ -1,0 +1,99 @@
+"""The arguments and options that several commands share, and how a command gets its site."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from grange.bootstrap import Site
+    from grange.settings import Settings
+
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        show_default=False,
+        help="A run's id, the beginning of one, its name, or 'last'.",
+    ),
+]
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT", show_default=False, help="Files, folders (with all below) or globs."
+    ),
+]
+Out = Annotated[
+    str,
+    typer.Option(
+        "--out", "-o", metavar="DIR", show_default=False, help="The folder for the results."
+    ),
+]
+Include = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="GLOB", help="Take only files that match; may be repeated."),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="GLOB", help="Leave out what matches; may be repeated."),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="Set a parameter of the pipeline; may be repeated."
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", "-w", metavar="N", show_default=False, help="Worker processes; one per core."
+    ),
+]
+Retries = Annotated[
+    int | None,
+    typer.Option(
+        "--retries",
+        metavar="N",
+        show_default=False,
+        help="Tries after a failed one (2, unless set otherwise).",
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout", metavar="SECONDS", show_default=False, help="Time limit of one attempt."
+    ),
+]
+Name = Annotated[
+    str, typer.Option("--name", metavar="TEXT", show_default=False, help="A name to find it by.")
+]
+Priority = Annotated[int, typer.Option("--priority", metavar="N", help="Higher goes first.")]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Return at once; the run goes on in the background.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Answer in lines of JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say only what went wrong.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, help="How many at most.")]
+
+
+def examples(*lines: str) -> str:
+    """An epilog of commands to copy, kept as they are written."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def settings_with(**flags: object) -> Settings:
+    """The settings in force, where some may be given on the command line."""
+    from grange import settings
+
+    return settings.load(flags)
+
+
+def open_site(settings: Settings | None = None) -> AbstractContextManager[Site]:
+    """The site that the settings name."""
+    from grange import bootstrap
+
+    return bootstrap.open_site(settings or settings_with())

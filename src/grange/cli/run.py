@@ -1,0 +1,224 @@
+"""`grange run` and `grange map`: a pipeline, or any command, over files."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from grange.cli import terminal, words
+from grange.cli.exits import DONE, INTERRUPTED
+from grange.cli.options import (
+    Detach,
+    DryRun,
+    Exclude,
+    Include,
+    Inputs,
+    Json,
+    Name,
+    Out,
+    Priority,
+    Quiet,
+    Retries,
+    Set,
+    Timeout,
+    Workers,
+    examples,
+    open_site,
+    settings_with,
+)
+
+if TYPE_CHECKING:
+    from grange.bootstrap import Site
+    from grange.runs.models import RunPlan, RunRequest, Submitted
+
+RUN_EXAMPLES = examples(
+    "grange run ./words.py texts/ --out counted/ --set shortest=3",
+    "grange run command photos/ --out small/ \\",
+    """  --set 'command=["convert", "{input}", "-resize", "640", "{output}/{name}"]'""",
+    "grange run ./words.py texts/ --out counted/ --dry-run",
+)
+MAP_EXAMPLES = examples(
+    "grange map 'gzip -k -c {input} > {output}/{name}.gz' photos/ --out packed/",
+    "grange map 'ffmpeg -i {input} {output}/{stem}.mp4' 'videos/*.avi' --out mp4/ -w 2",
+)
+
+
+def run(
+    pipeline: Annotated[
+        str,
+        typer.Argument(
+            metavar="PIPELINE",
+            show_default=False,
+            help="A name (see: grange pipelines list), or the file of one's own: ./file.py",
+        ),
+    ],
+    inputs: Inputs,
+    out: Out,
+    *,
+    settings: Set = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    workers: Workers = None,
+    retries: Retries = None,
+    timeout: Timeout = None,
+    name: Name = "",
+    priority: Priority = 0,
+    detach: Detach = False,
+    json: Json = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+) -> None:
+    """Apply a pipeline to files, and follow it to its end.
+
+    Ctrl-C stops it cleanly. The same command again goes on where it stopped,
+    and one that is done already costs nothing.
+    """
+    from grange.runs.models import RunRequest
+
+    chosen = settings_with(workers=workers, retries=retries, timeout_seconds=timeout)
+    request = RunRequest(
+        pipeline=pipeline,
+        inputs=inputs,
+        out=out,
+        settings=settings or (),
+        include=include or (),
+        exclude=exclude or (),
+        workers=chosen.workers,
+        retries=chosen.retries,
+        timeout_seconds=chosen.timeout_seconds,
+        name=name,
+        priority=priority,
+        cwd=os.getcwd(),
+    )
+    with open_site(chosen) as site:
+        if dry_run:
+            _put_plan(site.plan(request), as_json=json)
+            return
+        submitted = _submit(site, request)
+        go_on(site, submitted, workers=chosen.workers, detach=detach, as_json=json, quiet=quiet)
+
+
+def map_command(
+    command: Annotated[
+        str,
+        typer.Argument(
+            metavar="COMMAND",
+            show_default=False,
+            help="A line for the shell, with {input} {output} {name} {stem} in it.",
+        ),
+    ],
+    inputs: Inputs,
+    out: Out,
+    *,
+    settings: Set = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    workers: Workers = None,
+    retries: Retries = None,
+    timeout: Timeout = None,
+    name: Name = "",
+    priority: Priority = 0,
+    detach: Detach = False,
+    json: Json = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run a shell command on each file, and keep what it writes.
+
+    What it leaves in the folder {output} becomes the file's result.
+    Every placeholder is passed as one quoted word, whatever the file is
+    called: write {input}, without quotes around it. The same as the pipeline
+    `command` with --set shell=COMMAND.
+    """
+    run(
+        "command",
+        inputs,
+        out,
+        settings=[f"shell={command}", *(settings or ())],
+        include=include,
+        exclude=exclude,
+        workers=workers,
+        retries=retries,
+        timeout=timeout,
+        name=name,
+        priority=priority,
+        detach=detach,
+        json=json,
+        dry_run=dry_run,
+        quiet=quiet,
+    )
+
+
+def go_on(
+    site: Site,
+    submitted: Submitted,
+    *,
+    workers: int | None,
+    detach: bool,
+    as_json: bool,
+    quiet: bool = False,
+) -> NoReturn:
+    """Work on a run to its end, here or in the background, and leave with its exit code."""
+    if detach:
+        site.detach(submitted.run.id, workers=workers)
+        _put_detached(submitted.run.id, as_json=as_json or not terminal.is_interactive())
+        raise typer.Exit(DONE)
+    from grange.cli.driving import work_on
+
+    raise typer.Exit(work_on(site, submitted, workers=workers, as_json=as_json, quiet=quiet))
+
+
+def _submit(site: Site, request: RunRequest) -> Submitted:
+    try:
+        return site.submit(request)
+    except KeyboardInterrupt:
+        terminal.say("Interrupted. The same command goes on where it stopped.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _put_detached(run: str, *, as_json: bool) -> None:
+    if as_json:
+        terminal.put_json({"event": "detached", "run": run})
+        return
+    terminal.put(f"Run {run} goes on in the background.")
+    terminal.put(f"follow it: grange runs watch {run}")
+    terminal.put(f"stop it:   grange runs cancel {run}")
+
+
+def _put_plan(plan: RunPlan, *, as_json: bool) -> None:
+    spec = plan.spec
+    if as_json:
+        terminal.put_json(
+            {
+                "event": "plan",
+                "pipeline": spec.pipeline,
+                "version": spec.version,
+                "params": dict(spec.params),
+                "models": dict(spec.models),
+                "out": spec.out,
+                "items": plan.items,
+                "bytes": plan.bytes,
+                "skipped": dict(plan.skipped),
+                "examples": list(plan.examples),
+                "resumes": plan.resumes,
+            }
+        )
+        return
+    left_out = ", ".join(f"{count:,} {why}" for why, count in plan.skipped.items() if count)
+    terminal.put_pairs(
+        [
+            ("pipeline", f"{words.visible(spec.pipeline)}, version {spec.version}"),
+            *((f"  {name}", words.value(value)) for name, value in spec.params.items()),
+            ("results", words.place(spec.out)),
+            ("inputs", f"{words.items(plan.items)}, {words.size(plan.bytes)}"),
+            ("left out", left_out),
+            ("goes on", f"with run {plan.resumes}" if plan.resumes else ""),
+        ]
+    )
+    for path in plan.examples:
+        terminal.put(f"  {words.visible(path)}")
+    if plan.items > len(plan.examples):
+        terminal.put(f"  … and {plan.items - len(plan.examples):,} more")
+    terminal.put("Nothing was done: this was a dry run.")

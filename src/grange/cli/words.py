@@ -1,0 +1,86 @@
+"""How numbers, times and names are said to people."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+_MINUTE = 60
+_HOUR = 60 * _MINUTE
+_DAY = 24 * _HOUR
+_SHORT_SECONDS = 10
+_STEP = 1000
+
+
+def size(count_bytes: float) -> str:
+    """`1.2 GB`."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count_bytes < _STEP:
+            return f"{count_bytes:.0f} B" if unit == "B" else f"{count_bytes:.1f} {unit}"
+        count_bytes /= _STEP
+    return f"{count_bytes:,.1f} TB"
+
+
+def duration(seconds: float) -> str:
+    """`0.4 s`, `42 s`, `3 min 05 s`, `2 h 07 min`, `3 d 4 h`."""
+    if seconds < _SHORT_SECONDS:
+        return f"{max(seconds, 0):.1f} s"
+    whole = round(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE} min {whole % _MINUTE:02} s"
+    if whole < _DAY:
+        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE:02} min"
+    return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
+
+
+def items(count: int) -> str:
+    """`1 item`, `1,200 items`."""
+    return f"{count:,} item{'' if count == 1 else 's'}"
+
+
+def moment(epoch_seconds: float | None) -> str:
+    """The local time, to the second; `-` for never."""
+    if epoch_seconds is None:
+        return "-"
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch_seconds))
+
+
+def iso(epoch_seconds: float) -> str:
+    """The time in UTC as programs read it."""
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def visible(text: str) -> str:
+    """The text with everything escaped that would not show, or would move the cursor."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text
+    )
+
+
+def value(data: object) -> str:
+    """A parameter's value as it is written after NAME=."""
+    return visible(data if isinstance(data, str) else json.dumps(data, ensure_ascii=False))
+
+
+def place(url: str) -> str:
+    """A store's URL as people name it: a folder by its path, short when it lies below this one."""
+    if not url.startswith("file://"):
+        return url
+    path = Path(os.fsdecode(unquote_to_bytes(url.removeprefix("file://"))))
+    if path.is_relative_to(Path.cwd()):
+        path = path.relative_to(Path.cwd())
+    return visible(str(path))
+
+
+def shortened(text: str, width: int) -> str:
+    """The text within a width, its end kept: that is where paths differ."""
+    return text if len(text) <= width else f"…{text[len(text) - max(width, 1) + 1 :]}"
