@@ -19,7 +19,7 @@ from grange.errors import (
 from grange.storage.base import Stored
 from grange.storage.folders import flush_folder
 from grange.storage.oserrors import store_error
-from grange.storage.paths import check_path, display_path
+from grange.storage.paths import check_path
 
 CHUNK_BYTES = 1 << 20
 MAX_FILES = 100_000
@@ -52,7 +52,7 @@ def digest_file(path: Path, *, chunk_bytes: int = CHUNK_BYTES) -> tuple[str, int
             raise InputUnreadable(f"The input {_shown(path)} is {_kind(mode)}, not a file.")
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         try:
-            return _digest(descriptor, chunk_bytes)
+            return _digest(descriptor, chunk_bytes=chunk_bytes)
         finally:
             os.close(descriptor)
     except OSError as error:
@@ -73,6 +73,8 @@ def seal(folder: Path, *, max_files: int = MAX_FILES, max_depth: int = MAX_DEPTH
         StoreError: The disk failed, or is full.
     """
     root = os.fsencode(folder)
+    if folder.is_symlink():
+        raise OutputRefused(f"The folder for outputs, {_shown(folder)}, was replaced by a link.")
     found: list[Stored] = []
     try:
         for path, name in _walk(root, max_depth=max_depth):
@@ -117,7 +119,7 @@ def _storable(prefix: str, name: bytes) -> str:
     try:
         return check_path(prefix + name.decode())
     except UnicodeDecodeError:
-        shown = prefix + display_path(name)
+        shown = prefix + os.fsdecode(name)
         raise OutputRefused(f"The name of the output {shown!r} is not UTF-8.") from None
     except StorePathRefused as error:
         raise OutputRefused(f"An output can't be kept: {error.message}") from error
@@ -127,12 +129,14 @@ def _sealed(path: str, name: bytes) -> Stored:
     # Never waits and never leaves the folder, even if the file was changed for a pipe or a link.
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
-        digest, size = _digest(descriptor, CHUNK_BYTES)
+        # No further than this, or a writer that is faster would be followed for ever.
+        begun = os.fstat(descriptor).st_size
+        digest, size = _digest(descriptor, until_bytes=begun)
         os.fsync(descriptor)
         status = os.fstat(descriptor)
     finally:
         os.close(descriptor)
-    if status.st_size != size:
+    if not begun == size == status.st_size:
         raise OutputRefused(
             f"The output {path!r} is still being written.",
             hint="End everything that writes before the task ends.",
@@ -140,20 +144,24 @@ def _sealed(path: str, name: bytes) -> Stored:
     return Stored(path=path, size=size, sha256=digest, mtime_ns=status.st_mtime_ns)
 
 
-def _digest(descriptor: int, chunk_bytes: int) -> tuple[str, int]:
+def _digest(
+    descriptor: int, *, chunk_bytes: int = CHUNK_BYTES, until_bytes: int | None = None
+) -> tuple[str, int]:
     digest = sha256()
     size = 0
     while chunk := os.read(descriptor, chunk_bytes):
         digest.update(chunk)
         size += len(chunk)
+        if until_bytes is not None and size >= until_bytes:
+            break
     return digest.hexdigest(), size
 
 
 def _seal_error(error: OSError, folder: Path) -> GrangeError:
     if error.errno not in _REFUSED:
-        return store_error(error, action="seal", path="", root=folder)
+        return store_error(error, action="seal outputs", path="", root=folder)
     path = os.path.relpath(os.fsencode(error.filename), os.fsencode(folder))
-    return OutputRefused(f"The output {display_path(path)!r} can't be read: {error.strerror}.")
+    return OutputRefused(f"The output {os.fsdecode(path)!r} can't be read: {error.strerror}.")
 
 
 def _input_error(error: OSError, path: Path) -> GrangeError:
@@ -170,4 +178,5 @@ def _kind(mode: int) -> str:
 
 
 def _shown(path: Path) -> str:
-    return repr(display_path(os.fspath(path)))
+    # Escapes what is not UTF-8 by itself.
+    return repr(str(path))

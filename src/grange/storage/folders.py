@@ -147,9 +147,12 @@ def _renameat2() -> Callable[..., int] | None:
 
 def _unlock(folder: bytes) -> None:
     """Take back the right to change folders whose owner, which is us, has given it up."""
-    for place, _, _ in os.walk(folder):
-        with suppress(OSError):
-            os.chmod(place, stat.S_IRWXU)
+    for place, names, _ in os.walk(folder):
+        for name in names:
+            below = os.path.join(place, name)
+            with suppress(OSError):
+                if not os.path.islink(below):
+                    os.chmod(below, stat.S_IRWXU)
 
 
 def _remove_deep(folder: bytes) -> None:

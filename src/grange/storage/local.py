@@ -97,7 +97,7 @@ class LocalStore(Store):
         if prefix:
             self._place(prefix)
             begin = f"{prefix}/"
-        with self._told("list", prefix):
+        with self._told("list" if prefix else "list files", prefix):
             for path, status in walk_files(self._root, begin, skip=OWN.decode()):
                 yield _stored(path, status)
 
@@ -127,7 +127,7 @@ class LocalStore(Store):
 
     def staged(self) -> Iterator[str]:
         """Read the names in the staging folder."""
-        with self._told("list staging", ""):
+        with self._told("list what is staged", ""):
             yield from self._workspace.staged()
 
     def publish(self, token: str, path: str, *, expect: Sequence[Stored]) -> None:
@@ -156,13 +156,13 @@ class LocalStore(Store):
 
     def clean(self) -> None:
         """Clean the store's own folder."""
-        with self._told("clean", ""):
+        with self._told("clean up", ""):
             self._workspace.clean()
 
     def free_bytes(self) -> int:
         """Ask the file system for the room that this user has."""
         place = self._root
-        with self._told("look at", ""):
+        with self._told("look for room", ""):
             while not os.path.exists(place):
                 place = os.path.dirname(place)
             status = os.statvfs(place)

@@ -42,8 +42,8 @@ def told(action: str, path: str, *, root: Path) -> Iterator[None]:
     """Turn an OSError of the block into the StoreError that says it.
 
     Args:
-        action: What was tried, as in "write" or "publish".
-        path: The store's path that it was tried on; empty for the store itself.
+        action: What was tried, as in "write", followed by the path if there is one.
+        path: The store's path that it was tried on; empty for none.
         root: Where the store lies.
     """
     try:
@@ -56,10 +56,10 @@ def store_error(error: OSError, *, action: str, path: str, root: Path) -> StoreE
     """The StoreError for what the operating system refused."""
     number = error.errno or 0
     kind = _KINDS.get(number, StoreError)
-    what = repr(path) if path else "the store"
+    what = f"{action} {path!r}" if path else action
     reason = error.strerror or str(error) or type(error).__name__
     return kind(
-        f"Can't {action} {what} in {str(root)!r}: {reason}.",
+        f"Can't {what} in {str(root)!r}: {reason}.",
         hint=_hint(number, kind, root),
     )
 

@@ -81,8 +81,8 @@ def file_uri(path: Path) -> str:
 
 def uri_path(uri: str) -> Path:
     """The path that `file_uri` was given."""
-    scheme, separator, rest = uri.partition("://")
-    host, _, path = rest.partition("/")
+    scheme, _, rest = uri.partition("://")
+    host, separator, path = rest.partition("/")
     if scheme.lower() != "file" or not separator or host not in {"", "localhost"}:
         raise StorePathRefused(f"{uri!r} is not the URI of a file on this machine.")
     name = unquote_to_bytes("/" + path)
