@@ -24,7 +24,7 @@ def make_run(**changes: Any) -> RunView:
         "version": "1",
         "params": {"command": ["cp", "{input}", "{output}"]},
         "models": {},
-        "inputs": {"paths": ["photos"]},
+        "inputs": {"roots": ["/data/photos"], "include": [], "exclude": []},
         "out": "file:///data/out",
         "retries": 2,
         "timeout_seconds": None,

@@ -74,19 +74,19 @@ class Picture:
 
 @dataclass(slots=True)
 class TimeLine:
-    """How many items ended when, in bins that widen as the time grows."""
+    """How many items were done and failed when, in bins that widen as the time grows."""
 
     start: float
     width_seconds: float = 0.25
     done: Counter[int] = field(default_factory=Counter)
-    other: Counter[int] = field(default_factory=Counter)
+    failed: Counter[int] = field(default_factory=Counter)
 
     def add(self, timestamp: float, *, done: bool) -> None:
         """Count one end."""
         while (place := self._place(timestamp)) >= TIME_BINS:
             self.width_seconds *= 2
-            self.done, self.other = _halved(self.done), _halved(self.other)
-        (self.done if done else self.other)[place] += 1
+            self.done, self.failed = _halved(self.done), _halved(self.failed)
+        (self.done if done else self.failed)[place] += 1
 
     def _place(self, timestamp: float) -> int:
         return max(0, int((timestamp - self.start) / self.width_seconds))
@@ -152,7 +152,7 @@ class Survey:
         for bucket in sorted(self.durations):
             left -= self.durations[bucket]
             if left <= 0:
-                return bucket_seconds(bucket)
+                return _middle_seconds(bucket)
         return None
 
     def add(self, item: ItemView) -> None:
@@ -164,7 +164,7 @@ class Survey:
         self.output_bytes += sum(output["size"] for output in item.outputs)
         self._add_cell(row)
         self._add_row(row)
-        if item.ended_at is not None:
+        if item.ended_at is not None and item.state is not ItemState.CANCELLED:
             self.timeline.add(item.ended_at, done=item.state is ItemState.DONE)
         if item.attempts and not item.reused and item.state is not ItemState.CANCELLED:
             self._add_duration(row)
@@ -223,13 +223,12 @@ def survey(items: Iterable[ItemView], *, total: int, start: float) -> Survey:
     return found
 
 
-def bucket_seconds(bucket: int) -> float:
-    """The middle of a bucket of durations."""
-    return float(RESOLUTION ** (bucket + 0.5))
-
-
 def _bucket(seconds: float) -> int:
     return math.floor(math.log(max(seconds, 1e-6)) / math.log(RESOLUTION))
+
+
+def _middle_seconds(bucket: int) -> float:
+    return float(RESOLUTION ** (bucket + 0.5))
 
 
 def _row(number: int, item: ItemView) -> Row:

@@ -1,0 +1,5 @@
+"""The report of a run: one page to look at, in one file that needs nothing else."""
+
+from grange.runs.report.page import write_report
+
+__all__ = ["write_report"]
