@@ -135,6 +135,5 @@ def _is_long(text: str) -> bool:
 
 
 def _last_lines(text: str) -> str:
-    lines = text.rstrip().splitlines()[-_EVIDENCE_LINES:]
-    tail = "\n".join(visible(line.replace("\t", "    ")) for line in lines)
-    return tail[-_EVIDENCE_CHARACTERS:]
+    lines = text.rstrip()[-_EVIDENCE_CHARACTERS:].splitlines()[-_EVIDENCE_LINES:]
+    return "\n".join(visible(line.expandtabs(4)) for line in lines)

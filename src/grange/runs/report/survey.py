@@ -16,6 +16,7 @@ from typing import Any
 from grange.core.states import ItemState
 from grange.runs.manifest import published_path
 from grange.runs.models import ItemView
+from grange.runs.report.words import shortened
 
 JSON = Any
 
@@ -174,7 +175,7 @@ class Survey:
 
     def _add_cell(self, row: Row) -> None:
         if row.number % self.per_cell == 0:
-            name = _short(row.path, 120)
+            name = shortened(row.path, 120)
             self.cells.append(Cell(row.number, name, Counter(), row.seconds))
         self.cells[-1].counts[row.state] += 1
 
@@ -251,7 +252,3 @@ def _halved(bins: Counter[int]) -> Counter[int]:
     for place, count in bins.items():
         halved[place // 2] += count
     return halved
-
-
-def _short(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"…{text[1 - limit :]}"

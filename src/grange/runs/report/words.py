@@ -62,4 +62,4 @@ def shortened(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     head = limit // 2
-    return f"{text[:head]}…{text[head + 1 - limit :]}"
+    return f"{text[:head]}…{text[len(text) - (limit - head - 1) :]}"
