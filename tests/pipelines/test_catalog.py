@@ -140,7 +140,7 @@ def test_an_unfinished_base_does_not_count(tmp_path: Path) -> None:
 def test_a_broken_file_is_refused_with_what_is_wrong_and_where(
     tmp_path: Path, text: str, told: str
 ) -> None:
-    """Whatever is wrong with a file, its user is told the fault, and its line where there is one."""
+    """Whatever is wrong with a file, its user is told the fault, and its line if it has one."""
     assert told in _invalid(_file(tmp_path, text)).message
 
 
