@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import io
 import itertools
-import json
 import os
 import sys
-import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from grange.cli.words import visible
 
@@ -53,6 +50,8 @@ def say(text: str) -> None:
 
 def put_json(data: object) -> None:
     """A line of JSON, on its way at once. Names that are no text keep their bytes as escapes."""
+    import json
+
     sys.stdout.write(json.dumps(data, default=str) + "\n")
     sys.stdout.flush()
 
@@ -83,12 +82,13 @@ def put_table(headings: Sequence[str], rows: Iterable[Sequence[str]], *, right: 
     remaining = iter(rows)
     first = [_cells(row) for row in itertools.islice(remaining, _SAMPLE)]
     widths = [max(map(_width, column)) for column in zip(headings, *first, strict=True)]
-    columns = [
-        _Column(width, heading in right.split(), heading == "state")
-        for heading, width in zip(headings, widths, strict=True)
-    ]
+    numbers = right.split()
     for row in itertools.chain([headings], first, map(_cells, remaining)):
-        shown = [column.show(cell) for column, cell in zip(columns, row, strict=True)]
+        shown = []
+        for heading, width, cell in zip(headings, widths, row, strict=True):
+            space = " " * (width - _width(cell))
+            word = state_word(cell) if heading == "state" else cell
+            shown.append(space + word if heading in numbers else word + space)
         put(_GAP.join(shown).rstrip())
 
 
@@ -100,18 +100,6 @@ def put_pairs(pairs: Iterable[tuple[str, str]]) -> None:
         put(f"{name:<{width}}{_GAP}{value}")
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    width: int
-    right: bool
-    state: bool
-
-    def show(self, cell: str) -> str:
-        space = " " * (self.width - _width(cell))
-        shown = state_word(cell) if self.state else cell
-        return space + shown if self.right else shown + space
-
-
 def _cells(row: Sequence[str]) -> list[str]:
     return [visible(cell) for cell in row]
 
@@ -120,13 +108,10 @@ def _width(text: str) -> int:
     """How many columns of a terminal the text takes."""
     if text.isascii():
         return len(text)
-    return sum(_columns(one) for one in text)
+    from unicodedata import combining, east_asian_width
 
-
-def _columns(letter: str) -> int:
-    if unicodedata.combining(letter):
-        return 0
-    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+    wide = sum(east_asian_width(letter) in "WF" for letter in text)
+    return len(text) + wide - sum(bool(combining(letter)) for letter in text)
 
 
 def _colourful() -> bool:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from pathlib import Path
-from urllib.parse import unquote_to_bytes
 
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
@@ -68,17 +65,21 @@ def visible(text: str) -> str:
 
 def value(data: object) -> str:
     """A parameter's value as it is written after NAME=."""
+    import json
+
     return visible(data if isinstance(data, str) else json.dumps(data, ensure_ascii=False))
 
 
 def place(url: str) -> str:
     """A store's URL as people name it: a folder by its path, short when it lies below this one."""
+    from pathlib import Path
+    from urllib.parse import unquote_to_bytes
+
     if not url.startswith("file://"):
         return url
     path = Path(os.fsdecode(unquote_to_bytes(url.removeprefix("file://"))))
-    if path.is_relative_to(Path.cwd()):
-        path = path.relative_to(Path.cwd())
-    return visible(str(path))
+    here = Path.cwd()
+    return visible(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def shortened(text: str, width: int) -> str:
