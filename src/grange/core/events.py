@@ -41,7 +41,7 @@ class RunProgress:
     workers: Sequence[WorkerActivity] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ItemEnded:
     """An item reached its end."""
 

@@ -1,6 +1,7 @@
 """The database: common ground of all tables, and the transactions that move them."""
 
 from grange.db.base import BigId, JSONText, KeyText, PathText, Seconds, metadata
+from grange.db.bulk import among, execute_many
 from grange.db.database import Database, open_database
 from grange.db.faults import Duplicate
 from grange.db.schema import prepare
@@ -13,6 +14,8 @@ __all__ = [
     "KeyText",
     "PathText",
     "Seconds",
+    "among",
+    "execute_many",
     "metadata",
     "open_database",
     "prepare",

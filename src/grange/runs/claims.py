@@ -9,9 +9,9 @@ from sqlalchemy import Connection, select, update
 
 from grange.core.states import TaskState
 from grange.core.tasks import JSON, Task, TaskKind, staging_token
-from grange.db import Database
+from grange.db import Database, among
 from grange.runs import planning
-from grange.runs.driven import Cursor, Driven
+from grange.runs.driven import Claimed, Cursor, Driven
 from grange.runs.planning import CHUNK, Plan
 from grange.runs.tables import Record, items, tasks
 
@@ -23,23 +23,24 @@ def claim(
 
     The claim is committed when this returns: each task has an epoch that no other attempt has.
     """
+    until = now + lease_seconds
 
-    def work(connection: Connection) -> tuple[list[Task], Plan, Cursor]:
+    def work(connection: Connection) -> tuple[list[Claimed], Plan, Cursor]:
         # The transaction may be run again: the cursor moves only once it is committed.
         trial = replace(driven, cursor=replace(driven.cursor))
-        rows = _ready(connection, driven, limit, now)
+        claimed = _waiting(connection, driven, limit, now, until)
         plan = Plan()
-        if len(rows) < limit:
-            fresh = planning.next_items(connection, trial, limit - len(rows))
-            if fresh:
-                plan = planning.decide(connection, trial, fresh)
-                planning.write(connection, trial, plan, now=now)
-                rows = _ready(connection, driven, limit, now)
-        _take(connection, rows, now + lease_seconds)
-        return _messages(connection, driven, rows), plan, trial.cursor
+        if len(claimed) < limit:
+            fresh = planning.next_items(connection, trial, limit - len(claimed))
+            plan = planning.decide(connection, trial, fresh)
+            claimed += planning.begin(connection, trial, plan.plain, until=until)
+            plan.plain = []
+            planning.write(connection, trial, plan, now=now)
+        return claimed, plan, trial.cursor
 
     claimed, plan, driven.cursor = database.transact(work)
-    return claimed, plan
+    driven.flying.update((one.task.id, one) for one in claimed)
+    return [one.task for one in claimed], plan
 
 
 def renew(database: Database, ids: Collection[int], *, until: float) -> None:
@@ -51,7 +52,7 @@ def renew(database: Database, ids: Collection[int], *, until: float) -> None:
             connection.execute(
                 update(tasks)
                 .where(
-                    tasks.c.id.in_(every[start : start + CHUNK]),
+                    among(tasks.c.id, every[start : start + CHUNK]),
                     tasks.c.state == TaskState.RUNNING,
                 )
                 .values(lease_until=until)
@@ -61,8 +62,10 @@ def renew(database: Database, ids: Collection[int], *, until: float) -> None:
         database.transact(work)
 
 
-def _ready(connection: Connection, driven: Driven, limit: int, now: float) -> Sequence[Record]:
-    return connection.execute(
+def _waiting(
+    connection: Connection, driven: Driven, limit: int, now: float, until: float
+) -> list[Claimed]:
+    rows = connection.execute(
         select(
             tasks.c.id,
             tasks.c.epoch,
@@ -75,6 +78,8 @@ def _ready(connection: Connection, driven: Driven, limit: int, now: float) -> Se
             items.c.size,
             items.c.mtime_ns,
             items.c.sha256,
+            items.c.attempts,
+            items.c.seconds,
         )
         .join_from(tasks, items, tasks.c.item == items.c.id, isouter=True)
         .where(
@@ -85,39 +90,32 @@ def _ready(connection: Connection, driven: Driven, limit: int, now: float) -> Se
         .order_by(tasks.c.weight.desc(), tasks.c.id)
         .limit(limit)
     ).all()
-
-
-def _take(connection: Connection, rows: Sequence[Record], until: float) -> None:
     for start in range(0, len(rows), CHUNK):
         connection.execute(
             update(tasks)
-            .where(tasks.c.id.in_([row.id for row in rows[start : start + CHUNK]]))
-            .values(
-                state=str(TaskState.RUNNING),
-                epoch=tasks.c.epoch + 1,
-                lease_until=until,
-            )
+            .where(among(tasks.c.id, [row.id for row in rows[start : start + CHUNK]]))
+            .values(state=str(TaskState.RUNNING), epoch=tasks.c.epoch + 1, lease_until=until)
         )
+    merging = [row.item for row in rows if row.kind == TaskKind.MERGE]
+    parts = _parts(connection, driven, merging) if merging else {}
+    return [_claimed(row, parts) for row in rows]
 
 
-def _messages(connection: Connection, driven: Driven, rows: Sequence[Record]) -> list[Task]:
-    merges = [row.item for row in rows if row.kind == TaskKind.MERGE]
-    parts = _parts(connection, driven, merges) if merges else {}
-    return [
-        Task(
-            id=row.id,
-            epoch=row.epoch + 1,
-            kind=TaskKind(row.kind),
-            path=row.path or "",
-            uri=row.uri or "",
-            size=row.size or 0,
-            mtime_ns=row.mtime_ns or 0,
-            sha256=row.sha256,
-            part=row.part,
-            payload={"parts": parts[row.item]} if row.kind == TaskKind.MERGE else row.payload,
-        )
-        for row in rows
-    ]
+def _claimed(row: Record, parts: dict[int, list[JSON]]) -> Claimed:
+    merge = row.kind == TaskKind.MERGE
+    task = Task(
+        id=row.id,
+        epoch=row.epoch + 1,
+        kind=TaskKind(row.kind),
+        path=row.path or "",
+        uri=row.uri or "",
+        size=row.size or 0,
+        mtime_ns=row.mtime_ns or 0,
+        sha256=row.sha256,
+        part=row.part,
+        payload={"parts": parts[row.item]} if merge else row.payload,
+    )
+    return Claimed(task, row.item, row.attempts or 0, row.seconds or 0.0)
 
 
 def _parts(connection: Connection, driven: Driven, merging: Sequence[int]) -> dict[int, list[JSON]]:

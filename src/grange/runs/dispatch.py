@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from grange.core.events import ItemEnded, Observer, RunNote
 from grange.core.states import ItemState, RunState
-from grange.core.tasks import Batch, Outcome, OutcomeState, Task, TaskKind
+from grange.core.tasks import Batch, Outcome, OutcomeState, TaskKind
 from grange.db import Database
 from grange.engines.base import Engine
 from grange.errors import RunBusy, StoreError, StoreFull
@@ -43,7 +43,6 @@ class Dispatcher:
         self._grip = grip
         self._observer = observer
         self._pace = Pace(driven, observer)
-        self._flying: dict[int, Task] = {}
         self._halted: StoreError | None = None
         self._next_beat = 0.0
         self._next_renewal = 0.0
@@ -88,7 +87,7 @@ class Dispatcher:
         self._beat()
         self._fill()
         self._take(self._engine.collect(TURN_SECONDS))
-        self._pace.show(self._engine.workers(), self._flying)
+        self._pace.show(self._engine.workers())
 
     def _stopped(self, stop: threading.Event) -> bool:
         unwanted = self._driven.state in {RunState.PAUSED, RunState.CANCELLING}
@@ -124,7 +123,6 @@ class Dispatcher:
         )
         self._ended(outcomes.known_ended(self._driven, plan))
         if tasks:
-            self._flying.update((task.id, task) for task in tasks)
             self._engine.publish(Batch(self._driven.job, tuple(tasks)))
         else:
             # Nothing to claim until a delay is over or an outcome brings new tasks.
@@ -134,9 +132,8 @@ class Dispatcher:
         if not came:
             return
         checked = [self._check(outcome) for outcome in came]
-        for outcome in came:
-            self._flying.pop(outcome.task, None)
         answer = outcomes.conclude(self._database, self._driven, checked, now=time.time())
+        self._landed(outcome.task for outcome in came)
         self._next_look = 0.0
         self._settle(answer)
 
@@ -154,12 +151,15 @@ class Dispatcher:
         self._publish(answer.publish)
         if answer.abandon:
             self._engine.abandon(answer.abandon)
-            for task in answer.abandon:
-                self._flying.pop(task, None)
+            self._landed(answer.abandon)
         self._discard(answer.discard)
         for outcome in answer.refused:
             text = f"An outcome of task {outcome.task} came too late and was refused."
             self._observer(RunNote(run=self._driven.id, text=text))
+
+    def _landed(self, ids: Iterable[int]) -> None:
+        for number in ids:
+            self._driven.flying.pop(number, None)
 
     def _publish(self, publications: list[Publication]) -> None:
         if not publications:
@@ -209,7 +209,7 @@ class Dispatcher:
         state = RunState.FAILED if failed else RunState.DONE
         self._engine.close()
         closing.close(self._database, self._driven, self._grip, state)
-        self._pace.show((), {}, last=True)
+        self._pace.show((), last=True)
         return state
 
     def _make_report(self, stop: threading.Event) -> bool:
@@ -230,5 +230,5 @@ class Dispatcher:
         return report.ended()
 
     def _is_report(self, outcome: Outcome) -> bool:
-        task = self._flying.get(outcome.task)
-        return task is not None and task.kind is TaskKind.REPORT and task.epoch == outcome.epoch
+        claimed = self._driven.flying.get(outcome.task)
+        return claimed is not None and claimed.task.kind is TaskKind.REPORT

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from grange.core.states import RunState
-from grange.core.tasks import Job
+from grange.core.tasks import Job, Task
 from grange.runs.machine import Policy
 from grange.runs.models import Counts
 
@@ -21,6 +21,16 @@ class Cursor:
     weight: int | None = None
     item: int = 0
     at_end: bool = False
+
+
+@dataclass(slots=True)
+class Claimed:
+    """A task that this driver has claimed, with what its item had cost before."""
+
+    task: Task
+    item: int | None
+    tries: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -40,6 +50,7 @@ class Driven:
     state: RunState
     counts: Counts
     cursor: Cursor = field(default_factory=Cursor)
+    flying: dict[int, Claimed] = field(default_factory=dict)  # by the task's id
 
     def name_of(self, path: str) -> str | None:
         """What of the item's path decides its result."""

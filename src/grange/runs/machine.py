@@ -16,7 +16,7 @@ from grange.core.tasks import OutcomeState
 LONGEST_DELAY_SECONDS = 300.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TaskRecord:
     """What decides over a task."""
 
@@ -36,7 +36,7 @@ class Policy:
     delay_seconds: float = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Verdict:
     """What becomes of the task, and how the attempt is remembered."""
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, bindparam, func, insert, literal, select, update
 
 from grange.core.states import ItemState, TaskState
-from grange.core.tasks import JSON, TaskKind
-from grange.runs.driven import Driven
+from grange.core.tasks import JSON, Task, TaskKind
+from grange.db import among
+from grange.runs.driven import Claimed, Driven
 from grange.runs.reuse import Earlier, Reuse, find_reuse
 from grange.runs.tables import Record, items, outputs, tasks
 
@@ -25,6 +26,8 @@ PLANNED = (
     items.c.mtime_ns,
     items.c.weight,
     items.c.sha256,
+    items.c.attempts,
+    items.c.seconds,
 )
 
 
@@ -78,31 +81,54 @@ def decide(connection: Connection, driven: Driven, rows: Sequence[Record]) -> Pl
     return plan
 
 
-def write(connection: Connection, driven: Driven, plan: Plan, *, now: float) -> None:
-    """Write the plan down: tasks that wait, items that are under way or done."""
-    for start in range(0, len(plan.plain), CHUNK):
-        ids = [row.id for row in plan.plain[start : start + CHUNK]]
+def begin(
+    connection: Connection, driven: Driven, rows: Sequence[Record], *, until: float
+) -> list[Claimed]:
+    """Make the first tasks of these items, claimed already: the common case in one stroke."""
+    claimed: list[Claimed] = []
+    kind = first_kind(driven)
+    for start in range(0, len(rows), CHUNK):
+        some = {row.id: row for row in rows[start : start + CHUNK]}
         connection.execute(
             insert(tasks).from_select(
-                ["run", "item", "kind", "part", "state", "weight"],
+                ["run", "item", "kind", "part", "state", "weight", "epoch", "lease_until"],
                 select(
                     items.c.run,
                     items.c.id,
-                    literal(str(first_kind(driven))),
+                    literal(str(kind)),
                     literal(0),
-                    literal(str(TaskState.WAITING)),
+                    literal(str(TaskState.RUNNING)),
                     items.c.weight,
-                ).where(items.c.id.in_(ids)),
+                    literal(1),
+                    literal(until),
+                ).where(among(items.c.id, some)),
             )
         )
-        _under_way(connection, ids)
-    if plan.special:
+        # Older tasks of an item that was retried have ended, or wait with an epoch of their own.
+        fresh = select(tasks.c.id, tasks.c.item).where(
+            among(tasks.c.item, some),
+            tasks.c.state == TaskState.RUNNING,
+            tasks.c.kind == kind,
+            tasks.c.epoch == 1,
+        )
+        for number, item in connection.execute(fresh):
+            row = some[item]
+            task = Task(number, 1, kind, row.path, row.uri, row.size, row.mtime_ns, row.sha256)
+            claimed.append(Claimed(task, item, row.attempts, row.seconds))
+        _under_way(connection, list(some))
+    return claimed
+
+
+def write(connection: Connection, driven: Driven, plan: Plan, *, now: float) -> None:
+    """Write the rest of the plan down: tasks that wait, and items that are done."""
+    waiting = [(row, first_kind(driven), None) for row in plan.plain] + plan.special
+    if waiting:
         add_tasks(
             connection,
             driven,
-            [(row.id, kind, 0, row.weight, payload) for row, kind, payload in plan.special],
+            [(row.id, kind, 0, row.weight, payload) for row, kind, payload in waiting],
         )
-        _under_way(connection, [row.id for row, _, _ in plan.special])
+        _under_way(connection, [row.id for row, _, _ in waiting])
     if plan.known:
         _finish_known(connection, plan.known, now)
 
@@ -159,7 +185,7 @@ def _under_way(connection: Connection, ids: Sequence[int]) -> None:
     for start in range(0, len(ids), CHUNK):
         connection.execute(
             update(items)
-            .where(items.c.id.in_(ids[start : start + CHUNK]))
+            .where(among(items.c.id, ids[start : start + CHUNK]))
             .values(state=str(ItemState.RUNNING))
         )
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from grange.core.events import Observer, RunProgress, WorkerActivity
-from grange.core.tasks import Task
 from grange.engines.base import WorkerView
 from grange.runs.driven import Driven
 
@@ -29,9 +28,7 @@ class Pace:
         self._marks: deque[tuple[float, int]] = deque([(self._begun, driven.counts.ended)])
         self._next = 0.0
 
-    def show(
-        self, workers: Sequence[WorkerView], flying: Mapping[int, Task], *, last: bool = False
-    ) -> None:
+    def show(self, workers: Sequence[WorkerView], *, last: bool = False) -> None:
         """Tell the observer, when it is time to."""
         now = time.monotonic()
         if now < self._next and not last:
@@ -52,7 +49,7 @@ class Pace:
                 elapsed_seconds=now - self._begun,
                 per_second=rate,
                 left_seconds=counts.left / rate if rate else None,
-                workers=[_activity(worker, flying) for worker in workers],
+                workers=[_activity(worker, self._driven) for worker in workers],
             )
         )
 
@@ -65,8 +62,9 @@ class Pace:
         return (ended - before) / (now - since) if now > since else 0.0
 
 
-def _activity(worker: WorkerView, flying: Mapping[int, Task]) -> WorkerActivity:
-    task = flying.get(worker.task) if worker.task is not None else None
+def _activity(worker: WorkerView, driven: Driven) -> WorkerActivity:
+    claimed = driven.flying.get(worker.task) if worker.task is not None else None
+    task = claimed.task if claimed else None
     return WorkerActivity(
         name=worker.name,
         item=task.path if task else None,
