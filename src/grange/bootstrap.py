@@ -166,6 +166,10 @@ class Site:
         """The run's items in the order of submission, streaming."""
         return self._runs.items(self._runs.find(run), state=state)
 
+    def ended(self, run: str, *, after: tuple[float, int] = (0.0, 0)) -> list[ItemView]:
+        """The next items that ended after one of this (time, id), in the order of their ends."""
+        return self._runs.ended(self._runs.find(run), after=after)
+
     def find_item(self, run: str, path: str) -> ItemView:
         """The item of a path, or of the end of one."""
         return self._runs.item(self._runs.find(run), path)
