@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -16,6 +19,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Index,
     Integer,
@@ -160,6 +164,24 @@ def test_processes_may_prepare_at_once(db: Database) -> None:
     assert _differences(db, _all_tables()) == []
 
 
+def test_a_long_migration_is_waited_for(tmp_path: Path) -> None:
+    """Another process that changes a SQLite file's tables may take longer than any lock."""
+    file = tmp_path / "grange.db"
+    with (
+        (tmp_path / "grange.db.migrate.lock").open("w") as lock,
+        closing(open_database(file, busy_seconds=0.1)) as db,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = threads.submit(prepare, db)
+        with pytest.raises(TimeoutError):
+            done.result(timeout=0.5)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        done.result(timeout=20)
+
+        assert current(db) == HEAD
+
+
 def test_a_newer_database_is_left_alone(db: Database) -> None:
     """Tables of a revision that this version doesn't know are not touched."""
     prepare(db)
@@ -254,5 +276,6 @@ def _insert(connection: Connection, **rows: dict[str, object]) -> None:
 
 
 def _only_row(connection: Connection, name: str, *columns: str) -> tuple[object, ...]:
-    row = connection.execute(select(*map(column, columns)).select_from(table(name))).one()
+    names: list[ColumnElement[Any]] = [column(each) for each in columns]
+    row = connection.execute(select(*names).select_from(table(name))).one()
     return tuple(each.decode() if isinstance(each, bytes) else each for each in row)

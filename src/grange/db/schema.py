@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ PATIENCE_SECONDS = 600.0
 POLL_SECONDS = 0.05
 # Any number that no other program locks in the same PostgreSQL database.
 ADVISORY_LOCK = 0x6772616E6765
+# Alembic keeps what it is doing in a variable of the whole process.
+_ONE_THREAD = threading.Lock()
 
 
 def prepare(db: Database) -> None:
@@ -80,9 +83,11 @@ def _migrate(db: Database, change: Callable[[Config], None]) -> None:
     from alembic.util import CommandError
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    # A percent sign would start the name of another option.
+    folder = str(Path(__file__).parent / "migrations").replace("%", "%%")
+    config.set_main_option("script_location", folder)
     try:
-        with _alone(db) as connection:
+        with _ONE_THREAD, _alone(db) as connection:
             _refuse_newer(connection, config)
             config.attributes["connection"] = connection
             change(config)
