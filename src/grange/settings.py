@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from grange.errors import SettingInvalid
 
@@ -35,8 +35,7 @@ _DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
 _DAY_SECONDS = 86_400.0
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """A type of value: its name, what is allowed, and how it is read from text or TOML."""
 
     name: str
@@ -44,8 +43,7 @@ class Kind:
     parse: Callable[[object], object]  # raises ValueError for what is not allowed
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """A row of the table. `fallback` is the default, or None where the environment decides."""
 
     name: str
@@ -199,7 +197,7 @@ SETTINGS: tuple[Setting, ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings in force: an attribute for each row of `SETTINGS`."""
 
@@ -312,14 +310,15 @@ def _from_file(path: Path) -> Iterator[tuple[Setting, object, str]]:
             hint=f"Mend it, or name another file in {FILE_VARIABLE}.",
         ) from error
     for name, value in content.items():
-        yield _known(name, f"the settings file {path}"), value, f"{name} in {path}"
+        yield _known(name, f"the settings file {path}"), value, f"the setting {name} in {path}"
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[Setting, object, str]]:
     by_variable = {setting.env: setting for setting in SETTINGS}
     for variable, value in environment.items():
-        if variable in by_variable and value:
-            yield by_variable[variable], value, f"the environment variable {variable}"
+        if setting := by_variable.get(variable):
+            if value:
+                yield setting, value, f"the environment variable {variable}"
         elif _looks_like_ours(variable) and (meant := _nearest(variable, by_variable)):
             raise SettingInvalid(
                 f"The environment variable {variable} is no setting.",
