@@ -411,11 +411,13 @@ def test_files_that_the_command_names_decide_its_result(
 
 
 def test_the_files_that_a_command_names_are_recorded(tmp_path: Path) -> None:
-    """They are the models of a command: by name and sha256, for whoever reads the run later."""
+    """They are the models of a command, by name and sha256; what it writes to is not."""
     (tmp_path / "detect.py").touch()
     (tmp_path / "folder").mkdir()
     command = find("command")
-    params = check_params(command, {"shell": "python3 detect.py folder none {input}"}, cwd=tmp_path)
+    (tmp_path / "log").touch()
+    line = "python3 detect.py folder none {input} 2>> log"
+    params = check_params(command, {"shell": line}, cwd=tmp_path)
 
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert {"detect.py": empty} == command.models(params)

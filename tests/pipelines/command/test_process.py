@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from grange.pipelines.command import capture
+from grange.pipelines.command import capture, family
 from grange.pipelines.command.capture import Capture
 from grange.pipelines.command.process import End, Ended, run_command
 
@@ -43,11 +44,14 @@ def _python(code: str, logs: tuple[Path, Path], **limits: Any) -> Ended:
 
 
 def _is_gone(pid_file: Path) -> bool:
-    """Whether the process that wrote its number there is dead and forgotten."""
-    try:
-        os.kill(int(pid_file.read_text()), 0)
-    except ProcessLookupError:
-        return True
+    """Whether the process that wrote its number there is dead; a moment may pass till it is."""
+    for _ in range(200):
+        try:
+            if psutil.Process(int(pid_file.read_text())).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.01)
     return False
 
 
@@ -246,6 +250,27 @@ def test_the_peak_of_memory_is_told(logs: tuple[Path, Path]) -> None:
     ended = _python("import time; heap = bytearray(80_000_000); time.sleep(0.5)", logs)
 
     assert 80_000_000 < ended.peak_bytes < 200_000_000
+
+
+@pytest.fixture
+def other_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away what only Linux has."""
+    monkeypatch.setattr(family, "LINUX", False)
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    monkeypatch.delattr(os, "waitid", raising=False)
+
+
+def test_limits_hold_without_the_abilities_of_linux(
+    other_system: None, tmp_path: Path, logs: tuple[Path, Path]
+) -> None:
+    """Elsewhere the ends, the time and the memory of a command are found out in other ways."""
+    eat = "import time; heap = bytearray(100_000_000); time.sleep(60)"
+
+    assert 7 == _sh("echo said; exit 7", logs).code
+    assert End.TIME == _sh("sleep 60", logs, timeout_seconds=0.1).end
+    assert End.MEMORY == _python(eat, logs, memory_limit_bytes=50 * MIB).end
+    assert 0 == _sh(f"sleep 60 & echo $! > {tmp_path}/pid", logs).code
+    assert _is_gone(tmp_path / "pid")
 
 
 def test_an_interrupted_run_leaves_no_command(tmp_path: Path, logs: tuple[Path, Path]) -> None:

@@ -54,7 +54,9 @@ class CommandPipeline(Pipeline[CommandParameters]):
     def models(self, params: CommandParameters) -> dict[str, str]:
         """Digest the files that the command names (a script, weights): they decide its results."""
         found: dict[str, str] = {}
-        for word in params.words:
+        for before, word in zip(["", *params.words], params.words, strict=False):
+            if params.shell and ">" in before:
+                continue  # A file that is written to is no part of what decides.
             # --weights=FILE names a file as well.
             path = word.partition("=")[2] if word.startswith("-") else word
             digest = None if placeholders([path]) else _digest(params.directory, path)
