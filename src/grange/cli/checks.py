@@ -88,6 +88,9 @@ def _python(_: Settings) -> Iterator[Finding]:
 def _home(settings: Settings) -> Iterator[Finding]:
     place = _existing(settings.home)
     there = "" if place == settings.home else " (made at first use)"
+    if place != settings.home and os.path.lexists(settings.home):
+        yield Finding("home", BROKEN, f"{settings.home} is no folder", "Set GRANGE_HOME to one.")
+        return
     if not os.access(place, os.W_OK | os.X_OK):
         todo = "Give yourself the right to write there, or set GRANGE_HOME to another folder."
         yield Finding("home", BROKEN, f"{settings.home} can't be written to", todo)

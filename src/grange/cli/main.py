@@ -90,6 +90,8 @@ def _told(error: Exception) -> tuple[str, str, str]:
     """The error's code, message and hint."""
     if isinstance(error, GrangeError):
         return error.code, error.message, error.hint
+    if isinstance(error, OSError):
+        return "system", f"The system refused: {error}", "See where it happened: grange --debug …"
     message = f"Something unforeseen happened: {type(error).__name__}: {error}"
     return "fault", message, "This is a fault of Grange. See where it happened: grange --debug …"
 

@@ -69,7 +69,7 @@ def show(
 
 
 def _put_parameter(one: ParameterInfo) -> None:
-    default = "required" if one.required else f"default {words.value(one.default)}"
+    default = "required" if one.required else f"default: {words.value(one.default) or 'empty'}"
     terminal.put(f"--set {one.name}=…")
     terminal.put(f"    {one.allowed}; {default}")
     if one.choices:

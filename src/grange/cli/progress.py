@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, ConsoleDimensions, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -29,6 +29,7 @@ UPDATES_PER_SECOND = 4
 _OTHER_LINES = 10
 _FAILURES = 3
 _BAR_WIDTH = 12
+_TIME_WIDTH = 12
 _KINDS = {
     "digest": "reading",
     "copy": "copying a known result",
@@ -45,17 +46,17 @@ class LiveDisplay(Display):
         """Show what it is told; `stop` is set when the run is asked to stop."""
         self._stop = stop
         self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._title = Text()
+        self._progress: RunProgress | None = None
+        self._heard_at = time.monotonic()
+        self._failures: deque[ItemEnded] = deque(maxlen=_FAILURES)
+        self._note = ""
         self._live = Live(
             get_renderable=self._draw,
             console=self._console,
             refresh_per_second=UPDATES_PER_SECOND,
             transient=True,
         )
-        self._title = Text()
-        self._progress: RunProgress | None = None
-        self._heard_at = time.monotonic()
-        self._failures: deque[ItemEnded] = deque(maxlen=_FAILURES)
-        self._note = ""
 
     def __enter__(self) -> Self:
         """Begin to draw."""
@@ -109,7 +110,7 @@ class LiveDisplay(Display):
             _bar(progress),
             _counts(progress),
             _pace(progress, since_seconds=time.monotonic() - self._heard_at),
-            _workers(progress.workers, lines=self._console.height - _OTHER_LINES),
+            _workers(progress.workers, self._console.size),
             *(_failure(one) for one in self._failures),
             *self._remarks(),
         )
@@ -176,28 +177,49 @@ def _rate(per_second: float) -> str:
     return f"{per_second * factor:,.1f} per {unit}"
 
 
-def _workers(workers: Sequence[WorkerActivity], *, lines: int) -> RenderableType:
+def _workers(workers: Sequence[WorkerActivity], size: ConsoleDimensions) -> Table:
+    """A line for each worker, as far as there is room."""
     table = Table.grid(padding=(0, 2, 0, 0), expand=True)
     table.add_column(no_wrap=True, style="dim")
     table.add_column(no_wrap=True, ratio=1, overflow="ellipsis")
-    table.add_column(no_wrap=True, justify="right", style="dim")
+    table.add_column(no_wrap=True, justify="right", style="dim", width=_TIME_WIDTH)
     table.add_column(no_wrap=True, width=_BAR_WIDTH)
-    for one in workers[: max(lines, 1)]:
-        table.add_row(*_worker(one))
+    longest = max((len(one.name) for one in workers), default=0)
+    room = size.width - longest - _TIME_WIDTH - _BAR_WIDTH - 3 * 2
+    for one in workers[: max(size.height - _OTHER_LINES, 1)]:
+        table.add_row(*_worker(one, room))
     return table
 
 
-def _worker(one: WorkerActivity) -> tuple[RenderableType, ...]:
+def _worker(one: WorkerActivity, room: int) -> tuple[RenderableType, ...]:
     if one.silent:
         doing = Text("gives no sign of life", style="yellow")
     elif one.item is None and one.kind is None:
         return one.name, Text("waiting", style="dim"), "", ""
     else:
-        path = words.visible(one.item or "")
         kind = _KINDS.get(one.kind or "", "")
-        doing = Text.assemble(path, (f"  {kind}" if kind else "", "dim"))
-    bar = ProgressBar(total=1.0, completed=one.progress, width=_BAR_WIDTH) if one.progress else ""
-    return one.name, doing, words.duration(one.seconds), bar
+        doing = Text.assemble(
+            (f"{kind} " if kind else "", "dim"), _end(words.visible(one.item or ""), room)
+        )
+    return one.name, doing, words.duration(one.seconds), _small_bar(one.progress)
+
+
+def _small_bar(progress: float | None) -> RenderableType:
+    if progress is None:
+        return ""
+    return ProgressBar(
+        total=1.0,
+        completed=progress,
+        width=_BAR_WIDTH,
+        style="bright_black",
+        complete_style="blue",
+        finished_style="blue",
+    )
+
+
+def _end(path: str, room: int) -> str:
+    """As much of a path's end as there is room for: that is where paths differ."""
+    return path if len(path) <= room else f"…{path[len(path) - max(room, 2) + 1 :]}"
 
 
 def _failure(event: ItemEnded) -> Text:

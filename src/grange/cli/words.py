@@ -80,8 +80,3 @@ def place(url: str) -> str:
     path = Path(os.fsdecode(unquote_to_bytes(url.removeprefix("file://"))))
     here = Path.cwd()
     return visible(str(path.relative_to(here) if path.is_relative_to(here) else path))
-
-
-def shortened(text: str, width: int) -> str:
-    """The text within a width, its end kept: that is where paths differ."""
-    return text if len(text) <= width else f"…{text[len(text) - max(width, 1) + 1 :]}"
