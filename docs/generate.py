@@ -6,13 +6,25 @@ committed with what this would write, so that no page tells an old story.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 REFERENCE = Path(__file__).parent / "reference"
 NOTE = "<!-- Made by docs/generate.py from the code: change it there. -->"
+
+# Public names that can't carry a docstring.
+PLAIN = {
+    "Bytes": "The type of a parameter that is a number of bytes; a text such as `500MB` or `2GiB` "
+    "is taken too.",
+    "__version__": "The version of Grange, as a text.",
+}
+
+# Longer ones have a line for each argument.
+LONGEST_SIGNATURE = 90
 
 
 def main() -> None:
@@ -129,37 +141,65 @@ def _api() -> Iterator[str]:
     yield ""
     for name in grange.__all__:
         value = getattr(grange, name)
-        if isinstance(value, type):
+        if name in PLAIN:
+            yield from (f"## `grange.{name}`", "", PLAIN[name], "")
+        elif isinstance(value, type):
             yield from _class(name, value)
-        elif callable(value):
-            yield from _function(f"grange.{name}", value, level="##")
         else:
-            yield from (f"## grange.{name}", "", f"`{value!r}`", "")
+            yield from _function(f"grange.{name}", value, level="##")
 
 
 def _class(name: str, value: type) -> Iterator[str]:
-    yield f"## grange.{name}"
+    yield f"## `grange.{name}`"
     yield ""
     yield _paragraphs(value.__doc__)
     yield ""
+    if dataclasses.is_dataclass(value):
+        yield from (f"- `{one.name}: {one.type}`" for one in dataclasses.fields(value))
+        yield ""
     for member, found in vars(value).items():
-        documented = inspect.getdoc(getattr(found, "__func__", found))
-        if member.startswith("_") or not documented:
+        function = getattr(found, "__func__", found)
+        if member.startswith("_") or not inspect.getdoc(function):
             continue
         if isinstance(found, property):
-            yield from (f"### {name}.{member}", "", _paragraphs(documented), "")
-        elif callable(getattr(found, "__func__", found)):
-            yield from _function(f"{name}.{member}", getattr(found, "__func__", found), level="###")
+            yield from (f"### `{name}.{member}`", "", _paragraphs(found.__doc__), "")
+        elif inspect.isfunction(function):
+            yield from _function(f"{name}.{member}", function, level="###")
 
 
 def _function(name: str, value: Any, *, level: str) -> Iterator[str]:  # noqa: ANN401  # any callable
-    signature = str(inspect.signature(value)).replace("(self, ", "(").replace("(self)", "()")
-    yield f"{level} {name}"
+    yield f"{level} `{name}`"
     yield ""
-    yield f"    {name.rsplit('.', 1)[-1]}{signature}"
+    yield f"    {name.rsplit('.', 1)[-1]}{_signature(value)}"
     yield ""
     yield _sections(inspect.getdoc(value) or "")
     yield ""
+
+
+def _signature(value: Any) -> str:  # noqa: ANN401  # any callable
+    """Give the signature as it is written: without self, types without quotes."""
+    signature = inspect.signature(value)
+    parameters = [
+        one.replace(annotation=_Written(one.annotation))
+        for one in signature.parameters.values()
+        if one.name not in {"self", "cls"}
+    ]
+    answer = _Written(signature.return_annotation)
+    text = str(signature.replace(parameters=parameters, return_annotation=answer))
+    if len(text) <= LONGEST_SIGNATURE:
+        return text
+    lines = re.sub(r", (?=\*|\w+: )", ",\n        ", text)
+    return lines.replace("(", "(\n        ", 1).replace(") ->", ",\n    ) ->")
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class _Written:
+    """A type as the source has it; inspect would put it into quotes."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
 
 
 def _errors() -> Iterator[str]:

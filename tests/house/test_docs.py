@@ -97,7 +97,7 @@ def test_every_public_name_is_on_its_page() -> None:
     """The page of the Python interface has all of `grange.__all__`."""
     page = generate.pages()["api.md"]
 
-    assert [] == [name for name in grange.__all__ if f"## grange.{name}\n" not in page]
+    assert [] == [name for name in grange.__all__ if f"## `grange.{name}`\n" not in page]
 
 
 @pytest.mark.parametrize(("page", "line"), _examples())
