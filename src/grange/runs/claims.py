@@ -36,6 +36,9 @@ def claim(
             claimed += planning.begin(connection, trial, plan.plain, until=until)
             plan.plain = []
             planning.write(connection, trial, plan, now=now)
+            if plan.special:
+                room = limit - len(claimed)
+                claimed += _waiting(connection, driven, room, now, until)
         return claimed, plan, trial.cursor
 
     claimed, plan, driven.cursor = database.transact(work)

@@ -59,8 +59,7 @@ def conclude(
 
     An item with outputs is not done yet when this returns: `publish` lists it.
     """
-    plain = [one for one in outcomes if _is_plain(driven, one)]
-    rest = [one for one in outcomes if not _is_plain(driven, one)] if plain else outcomes
+    plain, rest = _sorted(driven, outcomes)
     try:
         return database.transact(
             lambda connection: _Conclusion(connection, driven, now).take(plain, rest)
@@ -107,6 +106,18 @@ def known_ended(driven: Driven, plan: planning.Plan) -> list[ItemEnded]:
 
 class _NotAllHeldError(Exception):
     """Some task of the plain ones is not this attempt's any more: look at each."""
+
+
+def _sorted(driven: Driven, outcomes: Sequence[Outcome]) -> tuple[list[Outcome], list[Outcome]]:
+    """The plain ones, each of another task, and the rest."""
+    plain: dict[int, Outcome] = {}
+    rest: list[Outcome] = []
+    for one in outcomes:
+        if one.task not in plain and _is_plain(driven, one):
+            plain[one.task] = one
+        else:
+            rest.append(one)
+    return list(plain.values()), rest
 
 
 def _is_plain(driven: Driven, outcome: Outcome) -> bool:
@@ -157,9 +168,9 @@ class _Conclusion:
         count(
             self.connection,
             self.driven.number,
-            done=self.writes.done + len(told.plan.known),
+            done=self.writes.done,
             failed=len(self.writes.items_failed),
-            reused=self.writes.reused + len(told.plan.known),
+            reused=self.writes.reused,
         )
         return self.answer
 
@@ -184,7 +195,7 @@ class _Conclusion:
                         lease_until=None,
                     )
                 )
-                if result.rowcount != len(set(some)):
+                if result.rowcount != len(some):
                     raise _NotAllHeldError
         for outcome in outcomes:
             claimed = self.driven.flying[outcome.task]

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, bindparam, func, insert, literal, select, upd
 from grange.core.states import ItemState, TaskState
 from grange.core.tasks import JSON, Task, TaskKind
 from grange.db import among
+from grange.runs.counting import count
 from grange.runs.driven import Claimed, Driven
 from grange.runs.reuse import Earlier, Reuse, find_reuse
 from grange.runs.tables import Record, items, outputs, tasks
@@ -111,9 +112,11 @@ def begin(
             tasks.c.kind == kind,
             tasks.c.epoch == 1,
         )
-        for number, item in connection.execute(fresh):
-            row = some[item]
-            task = Task(number, 1, kind, row.path, row.uri, row.size, row.mtime_ns, row.sha256)
+        numbers = {item: number for number, item in connection.execute(fresh)}
+        for item, row in some.items():
+            task = Task(
+                numbers[item], 1, kind, row.path, row.uri, row.size, row.mtime_ns, row.sha256
+            )
             claimed.append(Claimed(task, item, row.attempts, row.seconds))
         _under_way(connection, list(some))
     return claimed
@@ -131,6 +134,7 @@ def write(connection: Connection, driven: Driven, plan: Plan, *, now: float) -> 
         _under_way(connection, [row.id for row, _, _ in waiting])
     if plan.known:
         _finish_known(connection, plan.known, now)
+        count(connection, driven.number, done=len(plan.known), reused=len(plan.known))
 
 
 def add_tasks(

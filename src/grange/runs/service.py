@@ -127,9 +127,7 @@ class Runs:
         """A run's items in the order of submission, streaming."""
         return queries.iterate_items(self._database, run.number, state=state)
 
-    def ended(
-        self, run: RunView, *, after: tuple[float, int], limit: int = 1000
-    ) -> list[ItemView]:
+    def ended(self, run: RunView, *, after: tuple[float, int], limit: int = 1000) -> list[ItemView]:
         """Items that ended after one of this (time, id), in the order of their ends."""
         return queries.ended_since(self._database, run.number, after=after, limit=limit)
 
