@@ -60,6 +60,5 @@ def _put_settings(settings: Settings, *, as_json: bool) -> None:
         return
     terminal.put()
     terminal.put_table(("setting", "value", "from"), rows)
-    terminal.put()
     if settings.file:
         terminal.put(f"settings file: {words.visible(str(settings.file))}")

@@ -197,10 +197,8 @@ def _worker(one: WorkerActivity, room: int) -> tuple[RenderableType, ...]:
     elif one.item is None and one.kind is None:
         return one.name, Text("waiting", style="dim"), "", ""
     else:
-        kind = _KINDS.get(one.kind or "", "")
-        doing = Text.assemble(
-            (f"{kind} " if kind else "", "dim"), _end(words.visible(one.item or ""), room)
-        )
+        kind = f"{_KINDS[one.kind]} " if one.kind in _KINDS else ""
+        doing = Text.assemble((kind, "dim"), _end(words.visible(one.item or ""), room - len(kind)))
     return one.name, doing, words.duration(one.seconds), _small_bar(one.progress)
 
 
