@@ -2,7 +2,7 @@
 
     import grange
 
-    run = grange.run("command", "photos/", out="packed/", command=["gzip", "-k", "{input}"])
+    run = grange.run("command", "photos/", out="sums/", shell="md5sum {input} > {output}/md5")
     for item in run:
         print(item.path, item.state)
 

@@ -13,6 +13,7 @@ import grange
 SLOW = ("PIL", "alembic", "jinja2", "numpy", "psutil", "pydantic", "rich", "sqlalchemy", "typer")
 
 
+@pytest.mark.wheel
 def test_the_public_names_are_these() -> None:
     """A name that joins or goes is a decision, made here."""
     assert grange.__all__ == [

@@ -108,6 +108,7 @@ def _typed(command: str) -> list[str]:
     return answer.stdout.splitlines()
 
 
+@pytest.mark.wheel
 def test_the_page_says_how_the_run_went(tmp_path: Path) -> None:
     """Name, state, counts and duration are in its first lines."""
     items = [make_failed(0), *(make_item(number) for number in range(1, 10))]
