@@ -51,7 +51,8 @@ class Job:
     """What all tasks of one run have in common; sent along with each batch.
 
     `pipeline` is a name that the worker's catalogue finds, or the path of a
-    file. `store` is the URL of where outputs go, `logs` a folder.
+    file; a worker that finds another `version` refuses. `store` is the URL of
+    where outputs go, `logs` a folder.
     """
 
     run: str
@@ -59,6 +60,7 @@ class Job:
     params: dict[str, JSON]
     store: str
     logs: str
+    version: str = ""
     timeout_seconds: float | None = None
     origin: dict[str, JSON] = field(default_factory=dict)
 
@@ -133,7 +135,12 @@ def staging_token(run: str, task: int, epoch: int) -> str:
 
 def batch_to_json(batch: Batch) -> dict[str, JSON]:
     """The batch as plain data; defaults are left out, since most of a task is defaults."""
-    return {"job": asdict(batch.job), "tasks": [_sparse(task, _TASK) for task in batch.tasks]}
+    return {"job": asdict(batch.job), "tasks": [task_to_json(task) for task in batch.tasks]}
+
+
+def task_to_json(task: Task) -> dict[str, JSON]:
+    """A task as plain data, as `batch_to_json` has it."""
+    return _sparse(task, _TASK)
 
 
 def batch_from_json(data: dict[str, JSON]) -> Batch:

@@ -41,16 +41,18 @@ class Engine(ABC):
 
     @abstractmethod
     def publish(self, batch: Batch) -> None:
-        """Take tasks over. Non-blocking; each will come back as exactly one outcome,
-        unless this engine itself dies."""
+        """Take tasks over; never blocks.
+
+        Each comes back as exactly one outcome, unless this engine itself dies.
+        """
 
     @abstractmethod
     def collect(self, timeout_seconds: float) -> list[Outcome]:
         """The outcomes that came back; waits at most so long for the first one.
 
-        A worker that died brings `lost` for the task that it was at, and
-        `returned` for those that it had not begun. Also the place where the
-        engine looks after its workers, so call it often.
+        A worker that died brings `lost` for the task that it was at; those that
+        it had not begun go to another one, or come back as `returned`. This is
+        also where the engine looks after its workers, so call it often.
 
         Raises:
             WorkerStartFailed: Workers die again and again before they take work.
@@ -58,13 +60,15 @@ class Engine(ABC):
 
     @abstractmethod
     def alive(self) -> list[int]:
-        """Ids of the tasks whose holder gave a sign of life lately: their leases are to be renewed."""
+        """Ids of the tasks whose holder gave a sign of life lately: renew their leases."""
 
     @abstractmethod
     def abandon(self, tasks: Collection[int]) -> None:
-        """Stop these tasks and forget them: their work is killed, with all that it started,
-        and no outcome comes back. Other tasks of the same workers come back as `returned`.
-        Idempotent; unknown ids are ignored."""
+        """Stop these tasks and forget them.
+
+        Their work is killed with all that it started, and no outcome comes back.
+        Idempotent; unknown ids are ignored.
+        """
 
     @abstractmethod
     def workers(self) -> Sequence[WorkerView]:

@@ -177,6 +177,7 @@ def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, lo
         job=Job(
             run=row.id,
             pipeline=row.pipeline,
+            version=row.version,
             params=row.params,
             store=row.out,
             logs=logs,

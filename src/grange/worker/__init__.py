@@ -1,0 +1,1 @@
+"""A worker: a process that executes tasks, with its models loaded once."""

@@ -1,0 +1,97 @@
+"""What a pipeline's method is given besides its input: folders, logs, progress."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from grange.core.tasks import Job, Task, staging_token
+from grange.engines.process import MARKER
+from grange.engines.register import Register
+from grange.storage import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this worker is: a name for people, a mark for what it starts."""
+
+    name: str
+    marker: str
+
+
+class TaskWork:
+    """The `Work` of one attempt. Folders are made when they are first asked for."""
+
+    def __init__(self, job: Job, task: Task, store: Store, register: Register, marker: str) -> None:
+        """Nothing is made yet."""
+        self._job = job
+        self._task = task
+        self._store = store
+        self._register = register
+        self._marker = marker
+        self._output: Path | None = None
+        self._scratch: Path | None = None
+        self.peak_bytes = 0
+
+    @property
+    def output(self) -> Path:
+        """The attempt's private folder in the store."""
+        if self._output is None:
+            # What a worker left that died in this very attempt is not this one's.
+            self._store.discard(self.token)
+            self._output = self._store.staging(self.token)
+        return self._output
+
+    @property
+    def staged(self) -> Path | None:
+        """The folder, if anybody asked for it."""
+        return self._output
+
+    @property
+    def token(self) -> str:
+        """The name of the staging folder."""
+        return staging_token(self._job.run, self._task.id, self._task.epoch)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for what nobody needs later."""
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="grange-scratch-"))
+        return self._scratch
+
+    @property
+    def logs(self) -> tuple[Path, Path]:
+        """Where this attempt's stdout and stderr are kept."""
+        folder = Path(self._job.logs)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{self._task.token}.out", folder / f"{self._task.token}.err"
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        """The limit of the run."""
+        return self._job.timeout_seconds
+
+    @property
+    def marker(self) -> dict[str, str]:
+        """What stray processes are found by."""
+        return {MARKER: self._marker}
+
+    def progress(self, fraction: float) -> None:
+        """Write it where the engine sees it."""
+        self._register.progress(fraction)
+
+    def peak(self, peak_bytes: int) -> None:
+        """Keep the largest."""
+        self.peak_bytes = max(self.peak_bytes, peak_bytes)
+
+    def discard(self) -> None:
+        """Remove what was staged: the attempt failed."""
+        if self._output is not None:
+            self._store.discard(self.token)
+
+    def close(self) -> None:
+        """Remove what nobody needs any more."""
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
