@@ -29,7 +29,7 @@ class Engine(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Begin to work. Returns at once; workers come up by themselves.
+        """Begin to work. Returns at once; workers come up by themselves. Idempotent.
 
         Raises:
             WorkerStartFailed: No worker can be started at all.

@@ -71,6 +71,8 @@ class LocalEngine(Engine):
 
     def room(self) -> int:
         """How many more tasks keep every worker fed for a while."""
+        if self._folder is None:
+            return 2 * self._number
         wanted = sum(
             3 * worker.window if worker.window > 1 else 2
             for worker in self._workers

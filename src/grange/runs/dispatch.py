@@ -59,7 +59,6 @@ class Dispatcher:
         """
         try:
             self._publish(publishing.recover(self._database, self._driven))
-            self._engine.start()
             self._work(stop)
             if self._driven.state is RunState.CANCELLING:
                 return self._cancel()
@@ -123,6 +122,8 @@ class Dispatcher:
         )
         self._ended(outcomes.known_ended(self._driven, plan))
         if tasks:
+            # Only now: a run of which all is known already needs no worker.
+            self._engine.start()
             self._engine.publish(Batch(self._driven.job, tuple(tasks)))
         else:
             # Nothing to claim until a delay is over or an outcome brings new tasks.
