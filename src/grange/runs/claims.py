@@ -15,6 +15,11 @@ from grange.runs.driven import Claimed, Cursor, Driven
 from grange.runs.planning import CHUNK, Plan
 from grange.runs.tables import Record, items, tasks
 
+# Items that are looked up at once where some may be known: a query each would cost more.
+PLAN_AHEAD = 256
+# Known items finished in one transaction, so that others get their turn.
+KNOWN_LIMIT = 4096
+
 
 def claim(
     database: Database, driven: Driven, *, limit: int, now: float, lease_seconds: float
@@ -24,22 +29,25 @@ def claim(
     The claim is committed when this returns: each task has an epoch that no other attempt has.
     """
     until = now + lease_seconds
+    ahead = PLAN_AHEAD if driven.kin else 0
 
     def work(connection: Connection) -> tuple[list[Claimed], Plan, Cursor]:
         # The transaction may be run again: the cursor moves only once it is committed.
         trial = replace(driven, cursor=replace(driven.cursor))
         claimed = _waiting(connection, driven, limit, now, until)
-        plan = Plan()
-        if len(claimed) < limit:
-            fresh = planning.next_items(connection, trial, limit - len(claimed))
+        known = Plan()
+        # What is known already takes no worker: go on until there is enough that does.
+        while len(claimed) < limit and len(known.known) < KNOWN_LIMIT and not trial.cursor.at_end:
+            room = limit - len(claimed)
+            fresh = planning.next_items(connection, trial, max(room, ahead))
             plan = planning.decide(connection, trial, fresh)
-            claimed += planning.begin(connection, trial, plan.plain, until=until)
-            plan.plain = []
+            claimed += planning.begin(connection, trial, plan.plain[:room], until=until)
+            del plan.plain[:room]
             planning.write(connection, trial, plan, now=now)
+            known.known += plan.known
             if plan.special:
-                room = limit - len(claimed)
-                claimed += _waiting(connection, driven, room, now, until)
-        return claimed, plan, trial.cursor
+                claimed += _waiting(connection, driven, limit - len(claimed), now, until)
+        return claimed, known, trial.cursor
 
     claimed, plan, driven.cursor = database.transact(work)
     driven.flying.update((one.task.id, one) for one in claimed)

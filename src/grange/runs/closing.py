@@ -26,6 +26,7 @@ def close(database: Database, driven: Driven, grip: Grip, state: RunState) -> No
     now = time.time()
     clear_staging(driven)
     write_files(database, driven, state, now=now)
+    driven.store.clean()
     driving.finish(database, driven, grip, state, now=now)
 
 
@@ -34,7 +35,6 @@ def clear_staging(driven: Driven) -> None:
     mine = [token for token in driven.store.staged() if token.startswith(f"{driven.id}-")]
     for token in mine:
         driven.store.discard(token)
-    driven.store.clean()
 
 
 def write_files(database: Database, driven: Driven, state: RunState, *, now: float) -> None:

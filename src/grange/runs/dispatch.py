@@ -85,7 +85,9 @@ class Dispatcher:
     def _turn(self) -> None:
         self._beat()
         self._fill()
-        self._take(self._engine.collect(TURN_SECONDS))
+        # With nothing under way nothing can come back: go on at once, if there is more.
+        idle = not self._driven.flying and not self._driven.cursor.at_end
+        self._take(self._engine.collect(0.0 if idle else TURN_SECONDS))
         self._pace.show(self._engine.workers())
 
     def _stopped(self, stop: threading.Event) -> bool:
