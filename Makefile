@@ -32,7 +32,7 @@ install: .venv/.contributor ## Make .venv with Grange (editable) and all tools o
 demo: .venv/.user ## Run a first pipeline over sample files and show where its report is
 	@$(BIN)/python examples/make_samples.py $(DEMO)/inputs
 	@code=0; GRANGE_HOME=$(DEMO)/home $(BIN)/grange map \
-	  "$(CURDIR)/$(BIN)/python $(CURDIR)/examples/shrink.py {input} {output}" \
+	  "'$(CURDIR)/$(BIN)/python' '$(CURDIR)/examples/shrink.py' {input} {output}" \
 	  $(DEMO)/inputs --out $(DEMO)/packed || code=$$?; \
 	case $$code in \
 	  0) ;; \
