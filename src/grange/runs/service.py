@@ -145,8 +145,13 @@ class Runs:
 
     def cancel(self, run: RunView) -> RunView:
         """Call the run off: whoever drives it stops within seconds; else it ends here and now."""
-        if control.ask_cancel(self._database, run):
-            self._cancel_here(run)
+        while control.ask_cancel(self._database, run):
+            try:
+                self._cancel_here(run)
+            except RunBusy:
+                # Somebody took it in hand just now: they are to be asked.
+                continue
+            break
         return queries.find_run(self._database, run.id)
 
     def pause(self, run: RunView) -> RunView:
