@@ -125,7 +125,7 @@ def _reference(pipeline: PathText | type[Pipeline[Any]]) -> str:
         file = inspect.getsourcefile(pipeline)
     except TypeError:
         file = None
-    if file is None or not Path(file).is_file() or "." in pipeline.__qualname__:
+    if file is None or not file.endswith(".py") or "." in pipeline.__qualname__:
         message = f"Workers can't find the pipeline {pipeline.__qualname__}: no file defines it."
         hint = "Write it at the top of a .py file (in a notebook: %%writefile), and name the file."
         raise PipelineInvalid(message, hint=hint)
