@@ -30,7 +30,7 @@ def test_all_is_well_on_a_fresh_machine(grange: Grange, home: Path) -> None:
     for check in checks.CHECKS:
         assert f"  {check.__name__.strip('_')} " in done.stdout
     assert "broken  " not in done.stdout
-    assert "a worker process started and did a first task" in done.stdout
+    assert "a worker process started and ran a first command" in done.stdout
     assert not home.exists()
 
 

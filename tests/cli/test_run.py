@@ -117,13 +117,11 @@ def test_a_dry_run_does_nothing(grange: Grange, inputs: Path, tmp_path: Path) ->
 
 def test_the_same_command_again_costs_nothing(grange: Grange, inputs: Path) -> None:
     """What is done is not done again."""
-    grange("map", COPY, "in", "--out", "out")
+    for out in ("out", "out", "elsewhere"):
+        done = grange("map", COPY, "in", "--out", out, "--json")
+        assert 0 == done.returncode, done.stderr
 
-    again = grange("map", "touch {output}/here; cp {input} {output}", "in", "--out", "out")
-    third = grange("map", COPY, "in", "--out", "third", "--json")
-
-    assert (0, 0) == (again.returncode, third.returncode), third.stderr
-    assert 3 == events(third.stdout)[-1]["counts"]["reused"]
+    assert 3 == events(done.stdout)[-1]["counts"]["reused"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

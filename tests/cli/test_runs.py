@@ -15,8 +15,9 @@ FAIL_B = (
 
 
 @pytest.fixture
-def run(grange: Grange, inputs: Path) -> str:
+def run(grange: Grange, inputs: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Give the id of an ended run of which one item of three has failed, at both attempts."""
+    monkeypatch.setenv("GRANGE_RETRY_DELAY_SECONDS", "0.05")
     words = ["--name", "first one", "--retries", "1", "--json"]
     done = grange("map", FAIL_B.replace("exit 7", "exit ${CODE:-7}"), "in", "--out", "out", *words)
 

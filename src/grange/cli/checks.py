@@ -186,9 +186,11 @@ def _worker(settings: Settings) -> Iterator[Finding]:
         yield Finding("worker", BROKEN, f"a worker process gave no answer in {seconds}")
     elif outcome.state is not OutcomeState.DONE:
         why = outcome.failure.message if outcome.failure else str(outcome.state)
-        yield Finding("worker", BROKEN, f"a worker process failed at a first task: {why}")
+        yield Finding("worker", BROKEN, f"a worker process failed at a first command: {why}")
     else:
-        yield Finding("worker", OK, f"a worker process started and did a first task in {seconds}")
+        yield Finding(
+            "worker", OK, f"a worker process started and ran a first command in {seconds}"
+        )
 
 
 def _pipelines(_: Settings) -> Iterator[Finding]:
@@ -255,7 +257,7 @@ def _integrity(file: Path) -> Iterator[Finding]:
 
 
 def _first_outcome(folder: Path, settings: Settings) -> Outcome | None:
-    """What comes of one small task, given to a real worker process."""
+    """What comes of one small command, given to a real worker process."""
     from grange.bootstrap import worker_command
     from grange.core.tasks import Batch, Job, Task, TaskKind
     from grange.engines import make_engine
@@ -264,11 +266,12 @@ def _first_outcome(folder: Path, settings: Settings) -> Outcome | None:
     file = folder / "first"
     file.write_bytes(b"first")
     about = file.stat()
-    job = Job("doctor", "command", {}, file_uri(folder / "out"), str(folder / "logs"))
+    params = {"shell": "cp {input} {output}"}
+    job = Job("doctor", "command", params, file_uri(folder / "out"), str(folder / "logs"))
     task = Task(
         id=1,
         epoch=1,
-        kind=TaskKind.DIGEST,
+        kind=TaskKind.PROCESS,
         path=file.name,
         uri=file_uri(file),
         size=about.st_size,

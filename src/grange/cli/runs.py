@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
+# Parameters that say nothing are not shown.
+_EMPTY: tuple[object, ...] = (None, "", [], {})
+
 S = TypeVar("S", bound=StrEnum)
 
 State = Annotated[
@@ -128,11 +131,11 @@ def _facts(run: RunView) -> Iterator[tuple[str, str]]:
     yield "note", words.visible(run.note)
     yield "pipeline", f"{words.visible(run.pipeline)}, version {run.version}"
     for name, value in run.params.items():
-        yield f"  {name}", words.value(value)
+        yield f"  {name}", words.value(value) if value not in _EMPTY else ""
     for name, digest in run.models.items():
         yield f"  model {name}", digest
-    for name, value in run.inputs.items():
-        yield f"inputs {name}" if name != "inputs" else name, words.value(value) if value else ""
+    for name, values in run.inputs.items():
+        yield name, ", ".join(map(words.value, values))
     yield "items", f"{summary.counts_words(run.counts)}; {words.size(run.bytes_total)}"
     yield "created", words.moment(run.created_at)
     yield "started", words.moment(run.started_at)

@@ -50,7 +50,7 @@ def reasons(failures: list[FailureGroup]) -> list[str]:
     """Why items failed, grouped, each with one item to look at."""
     shown = [
         f"{group.count:,} × {group.code}: {_one_line(group.message)} "
-        f"For example {words.visible(group.example)}"
+        f"(for example {words.visible(group.example)})"
         for group in failures[:_REASONS]
     ]
     if len(failures) > _REASONS:
