@@ -49,6 +49,7 @@ class Driven:
     kin: bool
     state: RunState
     counts: Counts
+    bytes_total: int
     cursor: Cursor = field(default_factory=Cursor)
     flying: dict[int, Claimed] = field(default_factory=dict)  # by the task's id
 

@@ -193,4 +193,5 @@ def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, lo
         kin=has_kin(connection, row.number, row.function_key),
         state=state,
         counts=counts_of(row),
+        bytes_total=row.bytes_total,
     )

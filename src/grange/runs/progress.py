@@ -45,7 +45,7 @@ class Pace:
                 failed=counts.failed,
                 cancelled=counts.cancelled,
                 reused=counts.reused,
-                bytes_total=0,
+                bytes_total=self._driven.bytes_total,
                 elapsed_seconds=now - self._begun,
                 per_second=rate,
                 left_seconds=counts.left / rate if rate else None,
