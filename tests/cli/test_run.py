@@ -146,6 +146,29 @@ def test_a_signal_stops_a_run_that_goes_on_later(
     assert 3 == events(resumed.stdout)[-1]["counts"]["done"]
 
 
+@pytest.mark.parametrize(
+    ("word", "state", "code"), [("pause", "paused", 130), ("cancel", "cancelled", 1)]
+)
+@pytest.mark.usefixtures("inputs")
+def test_a_run_is_paused_or_cancelled_from_elsewhere(
+    grange: Grange, tmp_path: Path, word: str, state: str, code: int
+) -> None:
+    """Whoever works on it lets go within seconds, and says what became of it."""
+    wait = "touch started-{name}; while ! test -e go; do sleep 0.05; done; cp {input} {output}/copy"
+    process = _start("map", wait, "in", "--out", "out", cwd=tmp_path)
+    _wait_for(tmp_path / "started-a.txt")
+
+    asked = grange("runs", word, "last")
+    out, err = process.communicate(timeout=20)
+
+    assert 0 == asked.returncode, asked.stderr
+    assert f"process {process.pid}" in asked.stdout
+    assert (code, state) == (process.returncode, events(out)[-1]["state"])
+    (tmp_path / "go").touch()
+    again = grange("runs", "resume" if word == "pause" else "retry", "last", "--quiet")
+    assert (0, "") == (again.returncode, again.stdout), again.stderr + err
+
+
 def test_a_second_signal_ends_the_process_at_once() -> None:
     """Nobody has to wait for what does not stop."""
     process = subprocess.Popen([sys.executable, "-c", DEAF], stdout=subprocess.PIPE, text=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -32,6 +33,9 @@ from grange.cli.options import (
 if TYPE_CHECKING:
     from grange.bootstrap import Site
     from grange.runs.models import RunPlan, RunRequest, Submitted
+
+# Nobody wonders earlier than this why nothing is shown.
+PATIENCE_SECONDS = 2.0
 
 RUN_EXAMPLES = examples(
     "grange run ./words.py texts/ --out counted/ --set shortest=3",
@@ -96,7 +100,7 @@ def run(
         if dry_run:
             _put_plan(site.plan(request), as_json=json)
             return
-        submitted = _submit(site, request)
+        submitted = _submit(site, request, quiet=quiet)
         go_on(site, submitted, workers=chosen.workers, detach=detach, as_json=json, quiet=quiet)
 
 
@@ -170,12 +174,19 @@ def go_on(
     raise typer.Exit(work_on(site, submitted, workers=workers, as_json=as_json, quiet=quiet))
 
 
-def _submit(site: Site, request: RunRequest) -> Submitted:
+def _submit(site: Site, request: RunRequest, *, quiet: bool) -> Submitted:
+    """Put the run on disk; with very many inputs, say what takes so long."""
+    patience = threading.Timer(PATIENCE_SECONDS, terminal.say, ["Taking in the inputs …"])
+    patience.daemon = True
+    if not quiet:
+        patience.start()
     try:
         return site.submit(request)
     except KeyboardInterrupt:
         terminal.say("Interrupted. The same command goes on where it stopped.")
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        patience.cancel()
 
 
 def _put_detached(run: str, *, as_json: bool) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True)
 
+_INPUT_WORDS = {"roots": "inputs"}
+
 # Parameters that say nothing are not shown.
 _EMPTY: tuple[object, ...] = (None, "", [], {})
 
@@ -135,7 +137,7 @@ def _facts(run: RunView) -> Iterator[tuple[str, str]]:
     for name, digest in run.models.items():
         yield f"  model {name}", digest
     for name, values in run.inputs.items():
-        yield name, ", ".join(map(words.value, values))
+        yield _INPUT_WORDS.get(name, name), ", ".join(map(words.value, values))
     yield "items", f"{summary.counts_words(run.counts)}; {words.size(run.bytes_total)}"
     yield "created", words.moment(run.created_at)
     yield "started", words.moment(run.started_at)
