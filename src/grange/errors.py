@@ -18,6 +18,7 @@ to do next). The CLI and the HTTP API each map the tree in one place.
     │   ├── OutputInUse
     │   ├── RunBusy
     │   ├── RunEnded
+    │   ├── RunIncomplete
     │   └── TransitionIllegal
     ├── ExtraMissing            an optional part is not installed
     ├── StoreError
@@ -151,6 +152,12 @@ class RunEnded(Conflict):
     """The run has ended, and what was asked needs one that has not."""
 
     code = "run.ended"
+
+
+class RunIncomplete(Conflict):
+    """The run's inputs have not all been taken in."""
+
+    code = "run.incomplete"
 
 
 class TransitionIllegal(Conflict):

@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from grange.core.states import ItemState, RunState
 from grange.core.tasks import OutcomeState, TaskKind
 from grange.db import Database
-from grange.errors import InputsInvalid, OutputInUse, RunBusy, RunNotFound
+from grange.errors import InputsInvalid, OutputInUse, RunBusy, RunIncomplete, RunNotFound
 from grange.runs import control, driving, outcomes, publishing, queries, submission
 from grange.runs.models import Counts, NewItem
 from grange.runs.tables import attempts, items, tasks
@@ -161,12 +161,42 @@ def test_the_same_request_finds_its_own_unfinished_run(hand: Hand, tmp_path: Pat
     spec = spec_of(tmp_path / "out")
     first = hand.submit(spec, new_items(3))
     again = submission.open_run(hand.database, spec)
-    submission.reopen(hand.database, again)
     submission.add_items(hand.database, again, new_items(5))
     submission.seal(hand.database, again)
 
     assert first.id == again.id
     assert 5 == queries.find_run(hand.database, first.id).counts.total
+
+
+def test_a_submission_in_hand_is_left_to_its_submitter(hand: Hand, tmp_path: Path) -> None:
+    """The same command twice at once fills one run once; the second one is told that it is busy."""
+    first = submission.open_run(hand.database, spec_of(tmp_path / "out"))
+    second = submission.open_run(hand.database, spec_of(tmp_path / "out"))
+    submission.add_items(hand.database, first, new_items(3))
+
+    assert (False, True) == (first.busy, second.busy)
+    with pytest.raises(RunBusy):
+        submission.add_items(hand.database, second, new_items(3))
+    with pytest.raises(RunBusy):
+        hand.take(first.number)
+
+
+def test_a_submission_that_was_cut_off_is_finished_by_the_same_command(
+    hand: Hand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It can't be worked on half taken in; the same request goes on where it stopped."""
+    spec = spec_of(tmp_path / "out")
+    monkeypatch.setattr(submission, "SUBMITTER_LEASE_SECONDS", 0.0)
+    first = submission.open_run(hand.database, spec)
+    submission.add_items(hand.database, first, new_items(2))
+    with pytest.raises(RunIncomplete):
+        hand.take(first.number)
+
+    again = hand.submit(spec, new_items(5))
+    hand.take(again.number)
+
+    assert first.id == again.id
+    assert 5 == len(hand.claim())
 
 
 def test_another_request_for_the_same_place_is_refused(hand: Hand, tmp_path: Path) -> None:

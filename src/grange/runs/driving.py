@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 from grange.core.states import ItemState, RunState, TaskState, move
 from grange.core.tasks import Job
 from grange.db import Database
-from grange.errors import RunBusy, RunEnded
+from grange.errors import RunBusy, RunEnded, RunIncomplete
 from grange.runs.driven import Driven
 from grange.runs.driver import Driver, is_working, words
 from grange.runs.machine import Policy
@@ -36,6 +36,7 @@ def take(database: Database, number: int, grip: Grip, *, logs: str, now: float) 
 
     Raises:
         RunBusy: Another driver works on it.
+        RunIncomplete: Its submission was cut off.
         RunEnded: It has ended.
     """
 
@@ -49,6 +50,9 @@ def take(database: Database, number: int, grip: Grip, *, logs: str, now: float) 
         if is_working(row.driver, row.driver_until, now=now):
             message = f"Run {row.id} is being worked on by {words(row.driver)}."
             raise RunBusy(message, hint=f"Follow it: grange runs watch {row.id}")
+        if state is RunState.SUBMITTING:
+            message = f"The inputs of run {row.id} have not all been taken in."
+            raise RunIncomplete(message, hint="Give the command that began it once more.")
         if state in {RunState.WAITING, RunState.PAUSED}:
             state = move(state, RunState.RUNNING)
         connection.execute(

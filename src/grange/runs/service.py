@@ -63,15 +63,13 @@ class Runs:
             InputsInvalid: There is no input.
         """
         opened = submission.open_run(self._database, spec)
-        if opened.known:
-            run = queries.find_run(self._database, opened.id)
-            if run.driver is not None:
-                return Submitted(run=run, resumed=True, driver=run.driver)
-            if opened.state is RunState.PAUSED:
-                control.unpause(self._database, run)
-                return Submitted(run=queries.find_run(self._database, opened.id), resumed=True)
-            if opened.state is RunState.WAITING:
-                submission.reopen(self._database, opened)
+        run = queries.find_run(self._database, opened.id)
+        if opened.busy:
+            return Submitted(run=run, resumed=True, driver=run.driver)
+        if opened.state is RunState.CANCELLING:
+            # Whoever was to stop it has died: bring it to its end, then begin anew.
+            self._cancel_here(run)
+            opened = submission.open_run(self._database, spec)
         submission.add_items(self._database, opened, found)
         submission.seal(self._database, opened)
         return Submitted(run=queries.find_run(self._database, opened.id), resumed=opened.known)

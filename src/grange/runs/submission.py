@@ -13,7 +13,8 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from grange.core.ids import new_id
 from grange.core.states import RunState, move
 from grange.db import Database, Duplicate
-from grange.errors import InputsInvalid, OutputInUse
+from grange.errors import InputsInvalid, OutputInUse, RunBusy
+from grange.runs.driver import Driver, is_working, this_driver
 from grange.runs.keys import out_key, request_key, weight
 from grange.runs.models import NewItem, RunSpec
 from grange.runs.tables import Record, items, runs
@@ -24,37 +25,55 @@ from grange.storage import uri_key
 BATCH = 10_000
 
 
+# How long a submitter may be silent before another may go on with its submission.
+SUBMITTER_LEASE_SECONDS = 60.0
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A run that takes items in. `known` says that it was there before."""
+    """A run that takes items in, or (`busy`) one that another process has in hand.
+
+    `known` says that it was there before.
+    """
 
     number: int
     id: str
     state: RunState
+    driver: Driver
     known: bool
+    busy: bool = False
 
 
 def open_run(database: Database, spec: RunSpec) -> Opened:
     """Make a run, or find the unfinished one of the very same request.
 
+    It is this process's to fill, until `seal`, unless it says `busy`; one that
+    is being cancelled is left as it is.
+
     Raises:
         OutputInUse: An unfinished run of another request writes to the same place.
     """
     key = request_key(spec)
+    driver = this_driver()
     try:
-        return database.transact(lambda connection: _open(connection, spec, key))
+        return database.transact(lambda connection: _open(connection, spec, key, driver))
     except Duplicate:
         # Another process was faster with the same output folder: its run is there now.
-        return database.transact(lambda connection: _open(connection, spec, key))
+        return database.transact(lambda connection: _open(connection, spec, key, driver))
 
 
 def add_items(database: Database, opened: Opened, found: Iterable[NewItem]) -> None:
-    """Take items in, streaming. Those that the run has already are left as they are."""
+    """Take items in, streaming. Those that the run has already are left as they are.
+
+    Raises:
+        RunBusy: Another process has taken the submission over, since this one was silent.
+    """
     stream = iter(found)
     while batch := list(islice(stream, BATCH)):
         rows = list(_rows(opened.number, batch))
 
         def work(connection: Connection, rows: list[dict[str, Any]] = rows) -> None:
+            _hold(connection, opened)
             if opened.known:
                 database.insert_new(connection, items, rows)
             else:
@@ -71,6 +90,7 @@ def seal(database: Database, opened: Opened) -> None:
     """
 
     def work(connection: Connection) -> bool:
+        _hold(connection, opened)
         query = select(func.count(), func.coalesce(func.sum(items.c.size), 0)).where(
             items.c.run == opened.number
         )
@@ -80,8 +100,14 @@ def seal(database: Database, opened: Opened) -> None:
             return False
         connection.execute(
             update(runs)
-            .where(runs.c.number == opened.number, runs.c.state == RunState.SUBMITTING)
-            .values(state=str(RunState.WAITING), items_total=number, bytes_total=size)
+            .where(runs.c.number == opened.number)
+            .values(
+                state=str(move(RunState.SUBMITTING, RunState.WAITING)),
+                items_total=number,
+                bytes_total=size,
+                driver=None,
+                driver_until=None,
+            )
         )
         return True
 
@@ -92,29 +118,45 @@ def seal(database: Database, opened: Opened) -> None:
         )
 
 
-def reopen(database: Database, opened: Opened) -> None:
-    """Let a run that nobody works on take in items again: files may have come since."""
-    move(opened.state, RunState.SUBMITTING)
-
-    def work(connection: Connection) -> None:
-        connection.execute(
-            update(runs)
-            .where(runs.c.number == opened.number, runs.c.state == opened.state)
-            .values(state=str(RunState.SUBMITTING))
-        )
-
-    database.transact(work)
-
-
-def _open(connection: Connection, spec: RunSpec, key: str) -> Opened:
+def _open(connection: Connection, spec: RunSpec, key: str, driver: Driver) -> Opened:
     place = out_key(spec.out)
-    query = select(runs.c.number, runs.c.id, runs.c.state, runs.c.request_key)
-    present = connection.execute(query.where(runs.c.out_key == place)).first()
+    query = select(runs).where(runs.c.out_key == place).with_for_update()
+    present = connection.execute(query).first()
     if present is None:
-        return _insert(connection, spec, key, place)
+        return _insert(connection, spec, key, place, driver)
     if present.request_key != key:
         raise _in_use(present, spec)
-    return Opened(present.number, present.id, RunState(present.state), known=True)
+    state = RunState(present.state)
+    busy = is_working(present.driver, present.driver_until, now=time.time())
+    if not busy and state is not RunState.CANCELLING:
+        # Nobody works on it: files that have come since may join it.
+        if state in {RunState.RUNNING, RunState.PAUSED}:
+            state = move(state, RunState.WAITING)
+        if state is RunState.WAITING:
+            state = move(state, RunState.SUBMITTING)
+        connection.execute(
+            update(runs)
+            .where(runs.c.number == present.number)
+            .values(state=str(state), note="", **_in_hand(driver))
+        )
+    return Opened(present.number, present.id, state, driver, known=True, busy=busy)
+
+
+def _in_hand(driver: Driver) -> dict[str, Any]:
+    until = time.time() + SUBMITTER_LEASE_SECONDS
+    return {"driver": driver.record(), "driver_until": until}
+
+
+def _hold(connection: Connection, opened: Opened) -> None:
+    """Make sure that the run is still this process's to fill, and renew that."""
+    query = select(runs.c.driver).where(runs.c.number == opened.number).with_for_update()
+    holder = connection.execute(query).scalar()
+    if holder is None or holder["token"] != opened.driver.token:
+        message = f"Another process has taken over the submission of run {opened.id}."
+        raise RunBusy(message, hint=f"Follow it: grange runs watch {opened.id}")
+    connection.execute(
+        update(runs).where(runs.c.number == opened.number).values(**_in_hand(opened.driver))
+    )
 
 
 def _in_use(present: Record, spec: RunSpec) -> OutputInUse:
@@ -126,7 +168,7 @@ def _in_use(present: Record, spec: RunSpec) -> OutputInUse:
     return OutputInUse(message, hint=hint)
 
 
-def _insert(connection: Connection, spec: RunSpec, key: str, place: str) -> Opened:
+def _insert(connection: Connection, spec: RunSpec, key: str, place: str, driver: Driver) -> Opened:
     run = new_id()
     result = connection.execute(
         insert(runs).values(
@@ -152,10 +194,11 @@ def _insert(connection: Connection, spec: RunSpec, key: str, place: str) -> Open
             retries=spec.retries,
             timeout_seconds=spec.timeout_seconds,
             created_at=time.time(),
+            **_in_hand(driver),
         )
     )
     (number,) = result.inserted_primary_key or (0,)
-    return Opened(number, run, RunState.SUBMITTING, known=False)
+    return Opened(number, run, RunState.SUBMITTING, driver, known=False)
 
 
 def _rows(number: int, batch: Iterable[NewItem]) -> Iterator[dict[str, Any]]:

@@ -65,6 +65,8 @@ def display_path(os_path: bytes | str) -> str:
     escape: a byte that is not UTF-8 is written as `\udcXX`. A component that gets
     longer than 255 bytes by that is cut and ends in a digest.
     """
+    if isinstance(os_path, str) and os_path.isascii() and "\\" not in os_path:
+        return os_path
     name = os_path if isinstance(os_path, bytes) else os.fsencode(os_path)
     return "/".join(_display_component(component) for component in name.split(b"/"))
 
