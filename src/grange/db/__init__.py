@@ -1,6 +1,6 @@
 """The database: common ground of all tables, and the transactions that move them."""
 
-from grange.db.base import BigId, JSONText, KeyText, PathText, Seconds, metadata
+from grange.db.base import BigId, JSONText, KeyText, PathText, Seconds, metadata, where_set
 from grange.db.bulk import among, execute_many
 from grange.db.database import Database, open_database
 from grange.db.faults import Duplicate
@@ -19,4 +19,5 @@ __all__ = [
     "metadata",
     "open_database",
     "prepare",
+    "where_set",
 ]

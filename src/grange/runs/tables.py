@@ -17,7 +17,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from grange.db import BigId, JSONText, KeyText, PathText, Seconds, metadata
+from grange.db import BigId, JSONText, KeyText, PathText, Seconds, metadata, where_set
 
 # A row of some select over these tables.
 Record = Row[*tuple[Any, ...]]
@@ -90,9 +90,9 @@ items = Table(
     Column("ended_at", Seconds, nullable=True),
     UniqueConstraint("uri_key", "run"),
     Index("ix_items_run_weight", "run", "weight"),
-    Index("ix_items_run_failure_code", "run", "failure_code"),
-    Index("ix_items_run_ended_at", "run", "ended_at"),
-    Index("ix_items_work_key", "work_key"),
+    Index("ix_items_run_failure_code", "run", "failure_code", **where_set("failure_code")),
+    Index("ix_items_run_ended_at", "run", "ended_at", **where_set("ended_at")),
+    Index("ix_items_work_key", "work_key", **where_set("work_key")),
 )
 
 tasks = Table(
@@ -129,6 +129,7 @@ attempts = Table(
     Column("seconds", Seconds, nullable=False),
     Column("peak_bytes", BigId, nullable=False, server_default="0"),
     Column("failure", JSONText, nullable=True),
+    sqlite_with_rowid=False,
 )
 
 outputs = Table(
@@ -140,4 +141,5 @@ outputs = Table(
     Column("size", BigId, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("mtime_ns", BigId, nullable=False),
+    sqlite_with_rowid=False,
 )

@@ -5,7 +5,15 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from grange.db.base import MYSQL_TABLE, BigId, JSONText, KeyText, PathText, Seconds
+from grange.db.base import (
+    MYSQL_TABLE,
+    BigId,
+    JSONText,
+    KeyText,
+    PathText,
+    Seconds,
+    where_set,
+)
 
 revision = "0001_runs"
 down_revision = None
@@ -87,9 +95,9 @@ def _create_items() -> None:
         sa.Column("ended_at", Seconds, nullable=True),
         sa.UniqueConstraint("uri_key", "run"),
         sa.Index("ix_items_run_weight", "run", "weight"),
-        sa.Index("ix_items_run_failure_code", "run", "failure_code"),
-        sa.Index("ix_items_run_ended_at", "run", "ended_at"),
-        sa.Index("ix_items_work_key", "work_key"),
+        sa.Index("ix_items_run_failure_code", "run", "failure_code", **where_set("failure_code")),
+        sa.Index("ix_items_run_ended_at", "run", "ended_at", **where_set("ended_at")),
+        sa.Index("ix_items_work_key", "work_key", **where_set("work_key")),
         **MYSQL_TABLE,
     )
 
@@ -128,6 +136,7 @@ def _create_attempts() -> None:
         sa.Column("seconds", Seconds, nullable=False),
         sa.Column("peak_bytes", BigId, nullable=False, server_default="0"),
         sa.Column("failure", JSONText, nullable=True),
+        sqlite_with_rowid=False,
         **MYSQL_TABLE,
     )
 
@@ -141,5 +150,6 @@ def _create_outputs() -> None:
         sa.Column("size", BigId, nullable=False),
         sa.Column("sha256", sa.String(64), nullable=False),
         sa.Column("mtime_ns", BigId, nullable=False),
+        sqlite_with_rowid=False,
         **MYSQL_TABLE,
     )
