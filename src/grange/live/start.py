@@ -123,7 +123,7 @@ def _reference(pipeline: PathText | type[Pipeline[Any]]) -> str:
             return entry.name
     try:
         file = inspect.getsourcefile(pipeline)
-    except TypeError:
+    except (TypeError, OSError):
         file = None
     if file is None or not file.endswith(".py") or "." in pipeline.__qualname__:
         message = f"Workers can't find the pipeline {pipeline.__qualname__}: no file defines it."
