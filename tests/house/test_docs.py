@@ -15,6 +15,7 @@ import pytest
 import grange
 from docs import generate
 from grange import settings
+from grange.cli.exits import EXITS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -148,3 +149,22 @@ def test_the_pipeline_of_the_guide_works(tmp_path: Path) -> None:
 
     assert 0 == done.returncode, done.stderr
     assert "not" == (tmp_path / "counted" / "one.txt" / "words.txt").read_text()
+
+
+def test_the_readme_has_the_exit_codes() -> None:
+    """The table of the README is that of the program."""
+    rows = re.findall(r"^\| (\d+) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+
+    assert [str(code) for code in EXITS] == rows
+
+
+def test_every_link_between_files_leads_somewhere() -> None:
+    """What the files at the top link to is there (mkdocs looks after the rest)."""
+    links = [
+        (page.name, target)
+        for page in sorted(ROOT.glob("*.md"))
+        for target in re.findall(r"\]\(([^):#]+)\)", page.read_text())
+    ]
+
+    assert len(links) > 10
+    assert [] == [(page, target) for page, target in links if not (ROOT / target).exists()]
