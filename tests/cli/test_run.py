@@ -66,6 +66,20 @@ def test_a_command_is_run_on_every_file(grange: Grange, inputs: Path, tmp_path: 
     assert "out/report.html" in done.stderr
 
 
+def test_what_is_written_is_documented(grange: Grange, inputs: Path) -> None:
+    """Who writes a program against the lines finds each event, and what it tells."""
+    page = (Path(__file__).parents[2] / "docs" / "operations" / "scripts.md").read_text()
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+
+    done = grange("map", COPY, "in", "--out", "out", "--json")
+
+    told = {one["event"]: one for one in events(done.stdout)}
+    assert {"submitted", "progress", "item", "finished"} == told.keys()
+    for name in ("submitted", "item", "finished"):
+        unsaid = {key for key in told[name] if f"`{key}`" not in rows[name]}
+        assert {"event", "run", "state"} >= unsaid, name
+
+
 def test_failed_items_have_an_exit_code_of_their_own(
     grange: Grange, inputs: Path, tmp_path: Path
 ) -> None:
