@@ -66,7 +66,7 @@ def test_a_notebook_shows_a_bar_by_itself(notebook: Screen) -> None:
     bar.end(RunState.FAILED, Counts(10, 9, 1))
 
     assert len(notebook.shown) == 3
-    assert "4 of 10 done, 1 failed, 2.5/s, 3.00 s left" in notebook.shown[1]
+    assert "4 of 10 done, 1 failed, 2.5/s, 3 s left" in notebook.shown[1]
     assert "width:40.00%" in notebook.shown[1]
     assert "failed · 9 of 10 done, 1 failed" in notebook.shown[2]
 
@@ -106,7 +106,7 @@ def test_a_terminal_shows_one_line(
     bar.end(RunState.DONE, Counts(10, 10))
 
     first, last = capsys.readouterr().err.split("\r\x1b[2K")[1:]
-    assert first.startswith("spring [############............] running: 4 of 10")
+    assert first.startswith("spring [############............] 4 of 10")
     assert len(first) < 60
     assert last == "spring [########################] done: 10 of 10 done\n"
 

@@ -263,6 +263,15 @@ def test_durations_are_told_in_two_units_at_most(value: float, said: str) -> Non
 
 @pytest.mark.parametrize(
     ("value", "said"),
+    [(0, "0"), (2, "2 s"), (2.5, "2.5 s"), (0.25, "250 ms"), (30, "30 s"), (90, "1 min 30 s")],
+)
+def test_round_durations_have_no_empty_decimals(value: float, said: str) -> None:
+    """A label of an axis says 2 s, not 2.00 s."""
+    assert said == words.round_duration(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (123_456, "123 kB"), (9.9e15, "9.9 PB")],
 )
 def test_sizes_are_told_in_their_unit(value: float, said: str) -> None:

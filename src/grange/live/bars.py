@@ -12,7 +12,7 @@ from shutil import get_terminal_size
 from grange.core.events import RunProgress
 from grange.core.states import RunState
 from grange.runs.models import Counts
-from grange.runs.report.words import duration
+from grange.runs.report.words import round_duration
 
 # More often is nothing but flicker.
 SHOW_SECONDS = 0.25
@@ -53,7 +53,8 @@ class TerminalBar(Bar):
         """Write the line again."""
         full = _BAR_CHARACTERS * counts.ended // max(1, counts.total)
         blocks = "#" * full + "." * (_BAR_CHARACTERS - full)
-        line = f"{self._name} [{blocks}] {state.value}: {words}"
+        said = words if state is RunState.RUNNING else f"{state.value}: {words}"
+        line = f"{self._name} [{blocks}] {said}"
         sys.stderr.write(f"\r\x1b[2K{line[: get_terminal_size().columns - 1]}")
         sys.stderr.flush()
 
@@ -133,8 +134,8 @@ def _words(progress: RunProgress) -> str:
     words = told(_counts(progress))
     if progress.per_second:
         words += f", {progress.per_second:.1f}/s"
-    if progress.left_seconds is not None:
-        words += f", {duration(progress.left_seconds)} left"
+    if progress.left_seconds:
+        words += f", {round_duration(round(progress.left_seconds))} left"
     return words
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from grange.runs.report.survey import RESOLUTION, Survey
-from grange.runs.report.words import duration, plural
+from grange.runs.report.words import duration, plural, round_duration
 
 HISTOGRAM_BARS = 40
 TIMELINE_BARS = 80
@@ -100,7 +99,7 @@ def histogram(survey: Survey) -> Chart | None:
         Mark(place(most), f"95 % {duration(most)}"),
     ]
     ticks = _log_ticks(RESOLUTION**low, RESOLUTION ** (low + count * step))
-    return Chart(bars, [Mark(place(tick), _tick(tick)) for tick in ticks], lines, words)
+    return Chart(bars, [Mark(place(tick), round_duration(tick)) for tick in ticks], lines, words)
 
 
 def throughput(survey: Survey) -> Chart | None:
@@ -129,7 +128,7 @@ def throughput(survey: Survey) -> Chart | None:
         if done[index] or failed[index]
     ]
     whole = count * seconds
-    ticks = [Mark(100 * tick / whole, _tick(tick)) for tick in _even_ticks(whole)]
+    ticks = [Mark(100 * tick / whole, round_duration(tick)) for tick in _even_ticks(whole)]
     words = f"At most {rate(top, seconds)}, over {duration(whole)}."
     return Chart(bars, ticks, [], words)
 
@@ -158,11 +157,3 @@ def _even_ticks(whole: float) -> list[float]:
 
 def _edge(bucket: int) -> str:
     return duration(RESOLUTION**bucket)
-
-
-def _tick(seconds: float) -> str:
-    if not seconds:
-        return "0"
-    return re.sub(
-        r"\.(\d*?)0+ ", lambda found: f".{found[1]} " if found[1] else " ", duration(seconds)
-    )

@@ -49,6 +49,7 @@ def environment(seen: Survey) -> Environment:
         moment=words.moment,
         number=words.number,
         plural=words.plural,
+        sentence=lambda text: visible(text[:1].upper() + text[1:]),
         seen=visible,
         short_evidence=_short_evidence,
         size=words.size,
@@ -122,12 +123,19 @@ def _long_evidence(failure: Mapping[str, JSON]) -> list[tuple[str, str]]:
 
 def _evidence(failure: Mapping[str, JSON]) -> Iterator[tuple[str, str]]:
     for name, value in (failure.get("evidence") or {}).items():
-        if name.endswith("_bytes") and isinstance(value, int):
-            yield name.removesuffix("_bytes").replace("_", " "), words.size(value)
+        said = name.replace("_", " ")
+        if value in (None, "", [], {}):
+            continue
+        if name.endswith("bytes") and isinstance(value, int):
+            # Nought was not measured.
+            if value:
+                yield said.removesuffix("bytes").strip() or "size", words.size(value)
+        elif name.endswith("seconds") and isinstance(value, int | float):
+            yield said.removesuffix("seconds").strip() or "took", words.duration(value)
         elif isinstance(value, list) and all(isinstance(line, str) for line in value):
-            yield name.replace("_", " "), "\n".join(value)
-        elif value not in (None, "", [], {}):
-            yield name.replace("_", " "), text_of(value)
+            yield said, "\n".join(value)
+        else:
+            yield said, text_of(value)
 
 
 def _is_long(text: str) -> bool:

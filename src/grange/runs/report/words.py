@@ -52,6 +52,18 @@ def duration(seconds: float) -> str:
     raise AssertionError(seconds)
 
 
+def round_duration(seconds: float) -> str:
+    """A duration that is a round number, without decimals that say nothing: 0, 2 s, 2.5 s."""
+    if not seconds:
+        return "0"
+    whole, dot, rest = duration(seconds).partition(".")
+    if not dot:
+        return whole
+    decimals, unit = rest.split(" ")
+    decimals = decimals.rstrip("0")
+    return f"{whole}.{decimals} {unit}" if decimals else f"{whole} {unit}"
+
+
 def moment(timestamp: float) -> str:
     """A point in time, in UTC, to the minute."""
     return datetime.fromtimestamp(timestamp, UTC).strftime("%Y-%m-%d %H:%M UTC")
