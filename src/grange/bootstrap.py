@@ -15,12 +15,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grange.core.events import Observer, ignore
-from grange.errors import PipelineInvalid
+from grange.errors import PipelineInvalid, SettingInvalid
 from grange.runs.models import RunPlan, RunRequest, RunSpec, Submitted
 from grange.runs.service import Runs
 
 if TYPE_CHECKING:
+    from grange.core.events import Observer
     from grange.core.states import ItemState, RunState
     from grange.engines.base import Engine
     from grange.runs.inputs import Scan
@@ -37,7 +37,7 @@ def open_site(settings: Settings) -> Iterator[Site]:
     from grange.db import open_database
     from grange.db.schema import prepare
 
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_home(settings.home)
     database = open_database(settings.database)
     try:
         prepare(database)
@@ -50,6 +50,14 @@ def open_site(settings: Settings) -> Iterator[Site]:
         yield Site(settings, runs)
     finally:
         database.close()
+
+
+def _make_home(home: Path) -> None:
+    try:
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        message = f"The folder {home} for Grange's own state can't be made: {error.strerror}."
+        raise SettingInvalid(message, hint="Choose another one: GRANGE_HOME") from error
 
 
 def worker_command() -> list[str]:
@@ -67,6 +75,10 @@ def _environment(settings: Settings) -> dict[str, str]:
         if settings.source(setting.name) == "flag"
     }
     return {**os.environ, **flags}
+
+
+def _ignore(event: object) -> None:
+    """Nobody listens."""
 
 
 class Site:
@@ -90,7 +102,12 @@ class Site:
         for item in stream:
             number, size = number + 1, size + item.size
         return RunPlan(
-            spec=spec, items=number, bytes=size, skipped=dict(scan.skipped), examples=examples
+            spec=spec,
+            items=number,
+            bytes=size,
+            skipped=dict(scan.skipped),
+            examples=examples,
+            resumes=self._runs.unfinished(spec),
         )
 
     def submit(self, request: RunRequest) -> Submitted:
@@ -109,7 +126,7 @@ class Site:
         run: str,
         *,
         workers: int | None = None,
-        observer: Observer = ignore,
+        observer: Observer | None = None,
         stop: threading.Event | None = None,
     ) -> RunView:
         """Work on the run in this process until it ends, or follow whoever does already.
@@ -122,16 +139,16 @@ class Site:
         return self._runs.drive(
             view,
             lambda: self._engine(workers or self._settings.workers),
-            observer=observer,
+            observer=observer or _ignore,
             stop=stop or threading.Event(),
         )
 
     def follow(
-        self, run: str, *, observer: Observer = ignore, stop: threading.Event | None = None
+        self, run: str, *, observer: Observer | None = None, stop: threading.Event | None = None
     ) -> RunView:
         """Say what happens to the run, until it ends or nobody works on it."""
         return self._runs.follow(
-            self._runs.find(run), observer=observer, stop=stop or threading.Event()
+            self._runs.find(run), observer=observer or _ignore, stop=stop or threading.Event()
         )
 
     def detach(self, run: str, *, workers: int | None = None) -> int:
@@ -139,7 +156,7 @@ class Site:
         view = self._runs.find(run)
         folder = self._runs.logs_of(view)
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "grange", "runs", "resume", view.id, "--json"]
+        command = [sys.executable, "-m", "grange", "runs", "resume", view.id, "--quiet"]
         if workers is not None:
             command += ["--workers", str(workers)]
         with (folder / "driver.log").open("ab") as log:
@@ -228,7 +245,7 @@ class Site:
             function_key=catalog.function_key(pipeline, params),
             out=file_uri(out),
             inputs={
-                "roots": [root.path for root in roots],
+                "roots": [root.shown for root in roots],
                 "include": list(request.include),
                 "exclude": list(request.exclude),
             },

@@ -19,6 +19,7 @@ to do next). The CLI and the HTTP API each map the tree in one place.
     │   ├── RunBusy
     │   ├── RunEnded
     │   ├── RunIncomplete
+    │   ├── ItemsFailed
     │   └── TransitionIllegal
     ├── ExtraMissing            an optional part is not installed
     ├── StoreError
@@ -158,6 +159,12 @@ class RunIncomplete(Conflict):
     """The run's inputs have not all been taken in."""
 
     code = "run.incomplete"
+
+
+class ItemsFailed(Conflict):
+    """The run has ended, and not all of its items are done."""
+
+    code = "run.items_failed"
 
 
 class TransitionIllegal(Conflict):

@@ -73,7 +73,3 @@ class RunEnded:
 
 Event = RunProgress | ItemEnded | RunNote | RunEnded
 Observer = Callable[[Event], None]
-
-
-def ignore(event: Event) -> None:
-    """An observer that doesn't care."""

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from grange.core.states import ItemState, RunState
-from grange.errors import GrangeError, UsageError
+from grange.errors import GrangeError, ItemsFailed, UsageError
 from grange.live import bars
 from grange.live.background import Background
 from grange.live.place import Place
@@ -237,7 +237,7 @@ class Run:
         view = self._view()
         if view.state.is_finished() and view.state is not RunState.DONE:
             message = f"Run {view.id} is {view.state.value}: {bars.told(view.counts)}."
-            raise GrangeError(message, hint="See failures() for the reasons; retry() tries again.")
+            raise ItemsFailed(message, hint="See failures() for the reasons; retry() tries again.")
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:

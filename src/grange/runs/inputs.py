@@ -29,6 +29,12 @@ class Root:
     label: str
     pattern: str | None = None  # what was left of a glob
 
+    @property
+    def shown(self) -> str:
+        """What was asked for, in full: two globs over one folder are two requests."""
+        path = self.path if self.pattern is None else os.path.join(self.path, self.pattern)
+        return display_path(path)
+
 
 @dataclass(slots=True)
 class Scan:

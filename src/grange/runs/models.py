@@ -17,7 +17,7 @@ REPORT_FILE = "report.html"
 REPORT_FOLDER = "report"  # what the pipeline itself says of the whole run
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunRequest:
     """What a person asks for: a pipeline, inputs as they were typed, where outputs go.
 
@@ -40,7 +40,7 @@ class RunRequest:
     cwd: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunSpec:
     """A request made exact: what the ledger is told of a run.
 
@@ -66,7 +66,7 @@ class RunSpec:
     cwd: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class NewItem:
     """An input found: its path in the run, where its bytes are, and what the file system says."""
 
@@ -76,7 +76,7 @@ class NewItem:
     mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Counts:
     """How many items of a run are in which state."""
 
@@ -97,7 +97,7 @@ class Counts:
         return self.total - self.ended
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunView:
     """A run as people see it."""
 
@@ -128,7 +128,7 @@ class RunView:
         return not self.state.is_finished() and self.driver is None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ItemView:
     """An item as people see it."""
 
@@ -147,7 +147,7 @@ class ItemView:
     outputs: tuple[dict[str, JSON], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class AttemptView:
     """One ended attempt at one of an item's tasks; a log is None where nothing was written."""
 
@@ -165,7 +165,7 @@ class AttemptView:
     err_log: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FailureGroup:
     """Failed items of a run that share a reason."""
 
@@ -175,7 +175,7 @@ class FailureGroup:
     example: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RunPlan:
     """What a request would do: the answer to a dry run."""
 
@@ -187,7 +187,7 @@ class RunPlan:
     resumes: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Submitted:
     """A run that is on disk."""
 

@@ -53,6 +53,14 @@ def find_run(database: Database, text: str) -> RunView:
     return view_of(row)
 
 
+def unfinished_run(database: Database, *, request_key: str) -> str | None:
+    """The id of the unfinished run of this very request."""
+    query = select(runs.c.id).where(runs.c.request_key == request_key, runs.c.out_key.is_not(None))
+    with database.read() as connection:
+        found: str | None = connection.execute(query).scalar()
+        return found
+
+
 def iterate_items(
     database: Database, number: int, *, state: ItemState | None = None, with_outputs: bool = True
 ) -> Iterator[ItemView]:

@@ -1,4 +1,7 @@
-"""What may be done with runs. The embedded program and the server both stand on this."""
+"""What may be done with runs. The embedded program and the server both stand on this.
+
+What changes runs is imported where it is used: a list of runs must be quick.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from grange.core.events import Observer, RunEnded, RunNote
 from grange.core.states import ItemState, RunState
 from grange.db import Database
-from grange.engines.base import Engine
 from grange.errors import RunBusy
 from grange.errors import RunEnded as RunHasEnded
-from grange.runs import control, driving, queries, submission
-from grange.runs.driver import this_driver
-from grange.runs.driving import Grip
-from grange.runs.follow import Follower
-from grange.runs.manifest import published_path
+from grange.runs import queries
 from grange.runs.models import (
     ITEMS_FILE,
     REPORT_FILE,
@@ -32,7 +30,11 @@ from grange.runs.models import (
     RunView,
     Submitted,
 )
-from grange.storage import open_store
+
+if TYPE_CHECKING:
+    from grange.core.events import Observer
+    from grange.engines.base import Engine
+    from grange.runs.driving import Grip
 
 
 class Runs:
@@ -62,6 +64,8 @@ class Runs:
             OutputInUse: An unfinished run of another request writes to the same place.
             InputsInvalid: There is no input.
         """
+        from grange.runs import submission
+
         opened = submission.open_run(self._database, spec)
         run = queries.find_run(self._database, opened.id)
         if opened.busy:
@@ -88,6 +92,8 @@ class Runs:
             StoreFull, DatabaseFull: There is no room; the run can go on when there is.
             WorkerStartFailed: Workers can't be started.
         """
+        from grange.core.events import RunEnded, RunNote
+
         noted = False
         while not stop.is_set():
             try:
@@ -97,6 +103,8 @@ class Runs:
                     text = f"{busy.message} This one follows it, and takes over if that one ends."
                     observer(RunNote(run=run.id, text=text))
                     noted = True
+                from grange.runs.follow import Follower
+
                 Follower(self._database, run, observer).follow(stop)
             except RunHasEnded:
                 pass
@@ -108,10 +116,19 @@ class Runs:
 
     def follow(self, run: RunView, *, observer: Observer, stop: threading.Event) -> RunView:
         """Say what happens to the run until it ends, or nobody works on it any more."""
+        from grange.core.events import RunEnded
+        from grange.runs.follow import Follower
+
         Follower(self._database, run, observer).follow(stop)
         run = queries.find_run(self._database, run.id)
         observer(RunEnded(run=run.id, state=run.state))
         return run
+
+    def unfinished(self, spec: RunSpec) -> str | None:
+        """The id of the unfinished run that a submission of `spec` would go on with."""
+        from grange.runs.keys import request_key
+
+        return queries.unfinished_run(self._database, request_key=request_key(spec))
 
     def find(self, text: str) -> RunView:
         """The run of an id, of the beginning of one, or of a name; `last` is the newest."""
@@ -143,6 +160,8 @@ class Runs:
 
     def cancel(self, run: RunView) -> RunView:
         """Call the run off: whoever drives it stops within seconds; else it ends here and now."""
+        from grange.runs import control
+
         while control.ask_cancel(self._database, run):
             try:
                 self._cancel_here(run)
@@ -154,21 +173,29 @@ class Runs:
 
     def pause(self, run: RunView) -> RunView:
         """Let the run stand still until somebody resumes it."""
+        from grange.runs import control
+
         control.pause(self._database, run)
         return queries.find_run(self._database, run.id)
 
     def unpause(self, run: RunView) -> RunView:
         """Let a paused run wait for a driver again."""
+        from grange.runs import control
+
         control.unpause(self._database, run)
         return queries.find_run(self._database, run.id)
 
     def retry(self, run: RunView) -> RunView:
         """Open the run's failed and cancelled items again."""
+        from grange.runs import control
+
         control.retry(self._database, run)
         return queries.find_run(self._database, run.id)
 
     def delete(self, run: RunView, *, outputs: bool = False) -> None:
         """Delete the run's account and logs; its outputs too, when `outputs` says so."""
+        from grange.runs import control
+
         if outputs:
             self._delete_outputs(run)
         control.delete_run(self._database, run)
@@ -185,30 +212,41 @@ class Runs:
         observer: Observer,
         stop: threading.Event,
     ) -> None:
-        grip = Grip(this_driver(), self._lease_seconds, self._delay_seconds)
+        from grange.runs import driving
+        from grange.runs.dispatch import Dispatcher
+
+        # Made first: once the run is in hand, nothing but the work itself may fail.
+        workers = engine()
+        grip = self._grip()
         driven = driving.take(
             self._database, run.number, grip, logs=str(self.logs_of(run)), now=time.time()
         )
-        # What drives is loaded when something is driven: a list must be quick.
-        from grange.runs.dispatch import Dispatcher
-
-        Dispatcher(self._database, engine(), driven, grip, observer).run(stop)
+        Dispatcher(self._database, workers, driven, grip, observer).run(stop)
 
     def _cancel_here(self, run: RunView) -> None:
         """End a run that nobody drives: take it in hand, so that nobody else does meanwhile."""
+        from grange.runs import closing, control, driving
+
         if run.state is RunState.SUBMITTING:
             driving.cancel_rest(self._database, run.number, now=time.time())
             control.close_cancelled(self._database, run.number, now=time.time())
             return
-        grip = Grip(this_driver(), self._lease_seconds, self._delay_seconds)
+        grip = self._grip()
         driven = driving.take(
             self._database, run.number, grip, logs=str(self.logs_of(run)), now=time.time()
         )
-        from grange.runs import closing
-
         closing.call_off(self._database, driven, grip)
 
+    def _grip(self) -> Grip:
+        from grange.runs.driver import this_driver
+        from grange.runs.driving import Grip
+
+        return Grip(this_driver(), self._lease_seconds, self._delay_seconds)
+
     def _delete_outputs(self, run: RunView) -> None:
+        from grange.runs.manifest import published_path
+        from grange.storage import open_store
+
         store = open_store(run.out)
         for item in queries.iterate_items(self._database, run.number):
             if item.outputs:

@@ -197,7 +197,7 @@ def test_a_failing_command_tells_what_it_said(field: Field) -> None:
     failed = field.fails("shell=echo out; echo bad {name} >&2; exit 3")
 
     assert isinstance(failed, CommandFailed)
-    assert "the command ended with exit code 3" == failed.message
+    assert "The command ended with exit code 3." == failed.message
     assert 3 == failed.evidence["exit_code"]
     assert "bad in put.txt" == failed.evidence["said"]
     assert "echo out; echo bad {name} >&2; exit 3" == failed.evidence["command"]
@@ -209,7 +209,7 @@ def test_a_killed_command_tells_the_signal(field: Field) -> None:
     failed = field.fails("shell=kill -KILL $$")
 
     assert isinstance(failed, CommandKilled)
-    assert "the command was ended by SIGKILL" == failed.message
+    assert "The command was ended by SIGKILL." == failed.message
     assert "SIGKILL" == failed.evidence["signal"]
     assert "memory" in failed.hint
 
@@ -237,7 +237,7 @@ def test_a_program_that_is_missing_is_not_tried_again(field: Field) -> None:
 
     assert isinstance(failed, CommandNotFound)
     assert not failed.retryable
-    assert "the program 'no-such-program' is not on this machine" == failed.message
+    assert "The program 'no-such-program' is not on this machine." == failed.message
 
 
 def test_a_program_that_may_not_be_executed_says_how(field: Field) -> None:
@@ -267,7 +267,7 @@ def test_arguments_that_are_too_long_fail_the_item(field: Field) -> None:
     """The system has a limit, and the item a reason."""
     failed = field.fails(command=["true", "x" * 3_000_000])
 
-    assert "the command's arguments are too long" == failed.message
+    assert "The command's arguments are too long." == failed.message
 
 
 def test_a_command_out_of_time_is_told_apart(field: Field) -> None:

@@ -149,7 +149,7 @@ def _digest(directory: str, word: str) -> str | None:
 def _not_started(error: OSError, program: str, shown: str) -> TaskError:
     evidence: dict[str, object] = {"command": shown[:_SHOWN_LETTERS], "error": str(error)}
     if error.errno == errno.E2BIG:
-        return CommandFailed("the command's arguments are too long", evidence=evidence)
+        return CommandFailed("The command's arguments are too long.", evidence=evidence)
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         words = "is not on this machine"
         hint = "Is it installed here, and on the PATH?"
@@ -159,15 +159,15 @@ def _not_started(error: OSError, program: str, shown: str) -> TaskError:
         words, hint = "may not be executed", f"Try: chmod +x {shlex.quote(program)}"
     else:
         # Too many processes, no memory for another: later it may work.
-        return CommandFailed(f"the command can't be started: {error.strerror}", evidence=evidence)
-    return CommandNotFound(f"the program {program!r} {words}", hint=hint, evidence=evidence)
+        return CommandFailed(f"The command can't be started: {error.strerror}.", evidence=evidence)
+    return CommandNotFound(f"The program {program!r} {words}.", hint=hint, evidence=evidence)
 
 
 def _refuse_full_disks(ended: Ended, work: Work) -> None:
     full = [folder for folder in (work.output, work.scratch) if _is_full(folder)]
     if full or (ended.end is End.ITSELF and os.strerror(errno.ENOSPC) in ended.said):
         raise StoreFull(
-            f"there is no room left on the disk of {full[0] if full else work.output}",
+            f"There is no room left on the disk of {full[0] if full else work.output}.",
             hint="Make room, then go on with the run.",
         )
 
@@ -194,12 +194,12 @@ def _failure(ended: Ended, params: CommandParameters, work: Work, shown: str) ->
         evidence["exit_code"] = ended.code
     if ended.end is End.TIME:
         return TaskTimedOut(
-            f"the command took longer than {work.timeout_seconds:g} seconds", evidence=evidence
+            f"The command took longer than {work.timeout_seconds:g} seconds.", evidence=evidence
         )
     if ended.end is End.MEMORY:
         evidence["memory_limit_bytes"] = params.memory
         return MemoryExceeded(
-            f"the command held more than {params.memory} bytes of memory", evidence=evidence
+            f"The command held more than {params.memory} bytes of memory.", evidence=evidence
         )
     if ended.code < 0:
         return _killed(-ended.code, evidence)
@@ -209,7 +209,7 @@ def _failure(ended: Ended, params: CommandParameters, work: Work, shown: str) ->
 def _killed(number: int, evidence: dict[str, object]) -> CommandKilled:
     hint = "Most often the machine had no memory left." if number == signal.SIGKILL else ""
     return CommandKilled(
-        f"the command was ended by {_signal_name(number)}", hint=hint, evidence=evidence
+        f"The command was ended by {_signal_name(number)}.", hint=hint, evidence=evidence
     )
 
 
@@ -221,7 +221,7 @@ def _failed(code: int, evidence: dict[str, object], *, in_shell: bool) -> Comman
         words = ": a program may not be executed" if in_shell else ""
     elif in_shell and code > _SIGNALLED:
         words = f": a program in it was ended by {_signal_name(code - _SIGNALLED)}"
-    return CommandFailed(f"the command ended with exit code {code}{words}", evidence=evidence)
+    return CommandFailed(f"The command ended with exit code {code}{words}.", evidence=evidence)
 
 
 def _signal_name(number: int) -> str:
