@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
+BENCH := .benchmarks/venv
 
 # Two cores are enough for two test processes; a larger machine may take more: make test JOBS=8
 JOBS ?= 2
@@ -62,11 +63,18 @@ docs: install ## Make the reference pages from the code, then the site in site/
 	$(BIN)/python docs/generate.py
 	$(BIN)/mkdocs build --strict --quiet
 
+# Apart from .venv: what Grange is compared with is heavy.
+$(BENCH)/.ready: pyproject.toml
+	@test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
+	@$(BENCH)/bin/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(BENCH)/bin/pip install --quiet --disable-pip-version-check --editable . --group bench
+	@touch $@
+
 .PHONY: bench
-bench: install ## Measure speed side by side with others (see benchmarks/)
-	$(BIN)/python -m benchmarks
+bench: $(BENCH)/.ready ## Measure speed side by side with others (see benchmarks/)
+	$(BENCH)/bin/python -m benchmarks
 
 .PHONY: clean
 clean: ## Remove what these commands made, but for .venv
 	rm -rf build dist site $(DEMO) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	find src tests examples docs -name __pycache__ -prune -exec rm -rf {} +
+	find src tests examples docs benchmarks -name __pycache__ -prune -exec rm -rf {} +

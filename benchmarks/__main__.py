@@ -1,0 +1,37 @@
+"""Run the benchmarks, or those that are named: python -m benchmarks [--quick] [NAME…].
+
+Prints what was measured and whether each target is reached, keeps it below
+benchmarks/results/, and writes docs/benchmarks.md. `--quick` measures next to
+nothing, to see that the programs work, and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+from benchmarks import page
+from benchmarks.measure import keep, machine, show
+
+NAMES = ("engine", "submit", "start", "listing", "command")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--quick", action="store_true", help="see that the programs work")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.names) - set(NAMES):
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
+    print(", ".join(f"{what} {value}" for what, value in machine().items()))
+    for name in chosen.names or NAMES:
+        result = import_module(f"benchmarks.{name}").measure(quick=chosen.quick)
+        show(result)
+        if not chosen.quick:
+            keep(result)
+    if not chosen.quick:
+        page.PAGE.write_text(page.text())
+
+
+if __name__ == "__main__":
+    main()
