@@ -57,10 +57,12 @@ class Channel:
         Raises:
             ChannelBroken: The other end is gone.
         """
+        self._outgoing += pack(message)
         try:
-            self._socket.sendall(pack(message))
+            self._socket.sendall(self._outgoing)
         except OSError as error:
             raise ChannelBroken("The other end of a worker's channel is gone.") from error
+        self._outgoing.clear()
 
     def post(self, message: JSON) -> None:
         """Send as much as there is room for, and keep the rest for `flush`. Never blocks."""
@@ -89,7 +91,10 @@ class Channel:
             message = self._take()
             if message is not None:
                 return message
-            data = self._socket.recv(_READ_BYTES)
+            try:
+                data = self._socket.recv(_READ_BYTES)
+            except OSError:
+                data = b""
             if not data:
                 self.closed = True
                 return None

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import select
-import shutil
-import signal
-import tempfile
 import time
+import weakref
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from grange.core.tasks import (
+    JSON,
     Batch,
-    Failure,
     Job,
     Outcome,
     OutcomeState,
@@ -22,17 +19,19 @@ from grange.core.tasks import (
     outcome_from_json,
     task_to_json,
 )
+from grange.engines import endings
 from grange.engines.base import Engine, WorkerView
-from grange.engines.process import Start, WorkerProcess
-from grange.engines.register import IDLE
-from grange.errors import ChannelBroken, WorkerStartFailed
+from grange.engines.fleet import Fleet
+from grange.engines.process import WorkerProcess
+from grange.engines.register import Reading
+from grange.errors import ChannelBroken
 
 # How often the engine looks after its workers when nothing else wakes it.
 CARE_SECONDS = 0.1
 # A worker ends its own command at the time limit; only when it can't does the engine step in.
 GRACE_SECONDS = 2.0
-# Workers that die so often in a row without having taken work will not do better the next time.
-START_TRIES = 3
+# Tasks that wait behind one that takes longer than this are given to others.
+PATIENCE_SECONDS = 1.0
 # A silent worker is killed after so many leases.
 PATIENCE_LEASES = 3.0
 
@@ -49,42 +48,32 @@ class LocalEngine(Engine):
         recycle_bytes: int = 1 << 30,
     ) -> None:
         """Prepare `workers` workers, each started as `command` with options of the engine's own."""
-        self._command = list(command)
-        self._number = workers
         self._lease_seconds = lease_seconds
-        self._recycle_bytes = recycle_bytes
-        self._folder: Path | None = None
-        self._workers: list[WorkerProcess] = []
-        self._started = 0
+        self._fleet = Fleet(list(command), number=workers, recycle_bytes=recycle_bytes)
+        # Nothing is left behind, even when nobody closes the engine.
+        weakref.finalize(self, self._fleet.close)
         self._queue: deque[tuple[Job, Task]] = deque()
+        self._packed: tuple[Job, JSON] | None = None
         self._outcomes: list[Outcome] = []
-        self._ignored: set[tuple[int, int]] = set()  # task and epoch
-        self._early_deaths = 0
-        self._spawn_after = 0.0
         self._next_care = 0.0
 
     def start(self) -> None:
         """Spawn the workers; they come up by themselves."""
-        if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="grange-"))
-        self._fill_up()
+        self._fleet.open()
 
     def room(self) -> int:
         """How many more tasks keep every worker fed for a while."""
-        if self._folder is None:
-            return 2 * self._number
-        wanted = sum(
-            3 * worker.window if worker.window > 1 else 2
-            for worker in self._workers
-            if not worker.was_silent
-        )
-        held = sum(len(worker.held) for worker in self._workers if not worker.was_silent)
+        if not self._fleet.is_open:
+            return 2 * self._fleet.number
+        working = self._fleet.working()
+        wanted = sum(3 * worker.window if worker.window > 1 else 2 for worker in working)
+        held = sum(len(worker.held) for worker in working)
         return max(0, wanted - held - len(self._queue))
 
     def publish(self, batch: Batch) -> None:
         """Queue the tasks; workers get them in this order."""
         job = batch.job
-        self._queue.extend((job, task) for task in batch.tasks)
+        self._queue.extend([(job, task) for task in batch.tasks])
         self._feed()
 
     def collect(self, timeout_seconds: float) -> list[Outcome]:
@@ -103,8 +92,8 @@ class LocalEngine(Engine):
     def alive(self) -> list[int]:
         """Tasks in the queue, and those of workers that gave a sign of life within a lease."""
         tasks = [task.id for _, task in self._queue]
-        for worker in self._workers:
-            if not worker.was_silent and worker.silent_seconds() < self._lease_seconds / 2:
+        for worker in self._fleet.working():
+            if worker.silent_seconds() < self._lease_seconds / 2:
                 tasks.extend(worker.held)
         return tasks
 
@@ -112,26 +101,20 @@ class LocalEngine(Engine):
         """Drop them from the queue; kill whoever is at one of them."""
         unwanted = set(tasks)
         self._queue = deque(one for one in self._queue if one[1].id not in unwanted)
-        for worker in list(self._workers):
+        self._outcomes = [one for one in self._outcomes if one.task not in unwanted]
+        for worker in self._fleet:
             hit = unwanted.intersection(worker.held)
-            if not hit:
-                continue
-            at_hand = worker.register.read().task
-            dropped = [worker.held.pop(number)[1] for number in hit]
-            if at_hand in hit:
-                self._remove(worker)
-                self._requeue(worker)
-            else:
-                self._ignored.update((task.id, task.epoch) for task in dropped)
-        self._fill_up()
+            if hit:
+                worker.drop(hit)
+                self._stop_dropped(worker)
 
     def workers(self) -> list[WorkerView]:
         """What each worker is doing, from its register."""
         now = time.monotonic()
         views = []
-        for worker in self._workers:
+        for worker in self._fleet:
             reading = worker.register.read()
-            busy = reading.task != IDLE and reading.task in worker.held
+            busy = reading.task in worker.held
             views.append(
                 WorkerView(
                     name=worker.name,
@@ -145,174 +128,161 @@ class LocalEngine(Engine):
 
     def close(self) -> None:
         """Kill all workers with all that they started; their files go too."""
-        for worker in self._workers:
-            worker.end()
-        self._workers.clear()
+        self._fleet.close()
         self._queue.clear()
         self._outcomes.clear()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
 
-    def __del__(self) -> None:
-        """Leave no process behind, even when nobody closed the engine."""
-        if getattr(self, "_workers", None):
-            self.close()
-
-    def _fill_up(self) -> None:
-        """Start workers until there are enough that are not silent."""
-        if self._folder is None or time.monotonic() < self._spawn_after:
-            return
-        start = Start(self._command, self._folder, self._recycle_bytes)
-        while sum(not worker.was_silent for worker in self._workers) < self._number:
-            self._started += 1
-            self._workers.append(WorkerProcess(start, self._started))
+    # ---- giving work
 
     def _feed(self) -> None:
         if not self._queue:
             return
-        for worker in self._workers:
+        working = self._fleet.working()
+        for worker in working:
             appetite = worker.appetite
             if appetite > 0 and self._queue:
-                self._give(worker, appetite)
+                # A share for everyone: at a run's end the last tasks are spread over all workers.
+                self._give(worker, min(appetite, -(-len(self._queue) // len(working))))
 
     def _give(self, worker: WorkerProcess, count: int) -> None:
-        # A share for everyone: at a run's end the last tasks are spread over all workers.
-        count = min(count, -(-len(self._queue) // len(self._workers)))
-        job = self._queue[0][0]
-        tasks: list[Task] = []
-        while self._queue and len(tasks) < count and self._queue[0][0] is job:
-            tasks.append(self._queue.popleft()[1])
-        message = {"job": asdict(job), "tasks": [task_to_json(task) for task in tasks]}
-        worker.give(job, tasks, message)
+        queue = self._queue
+        job = queue[0][0]
+        held: list[tuple[Job, Task]] = []
+        while queue and len(held) < count and queue[0][0] is job:
+            held.append(queue.popleft())
+        if self._packed is None or self._packed[0] is not job:
+            self._packed = (job, asdict(job))
+        worker.give(self._packed[1], held, [task_to_json(task) for _, task in held])
+
+    def _requeue(self, held: Iterable[tuple[Job, Task]]) -> None:
+        """What a worker has not begun goes first to the next one, in its order."""
+        self._queue.extendleft(reversed(list(held)))
+
+    # ---- hearing of it
 
     def _listen(self, timeout_seconds: float) -> None:
-        reading = [worker for worker in self._workers if not worker.channel.closed]
-        writing = [worker for worker in reading if worker.channel.sending]
-        channels = {worker.channel.fileno(): worker for worker in reading}
-        ready, writable, _ = select.select(
-            list(channels), [worker.channel.fileno() for worker in writing], [], timeout_seconds
-        )
-        for number in writable:
-            channels[number].channel.flush()
-        for number in ready:
-            self._hear(channels[number])
+        poll = select.poll()
+        listened = {}
+        for worker in self._fleet:
+            channel = worker.channel
+            listened[channel.fileno()] = worker
+            poll.register(channel, select.POLLIN | (select.POLLOUT if channel.sending else 0))
+        for number, event in poll.poll(timeout_seconds * 1000):
+            worker = listened[number]
+            if event & select.POLLOUT:
+                worker.channel.flush()
+            if event & ~select.POLLOUT:
+                said = self._hear(worker)
+                if worker.channel.closed:
+                    self._mourn(worker)
+                elif said and worker.was_silent:
+                    self._retire(worker)
 
-    def _hear(self, worker: WorkerProcess) -> None:
+    def _hear(self, worker: WorkerProcess) -> bool:
+        """Take what a worker says; whether it said anything."""
         try:
             messages = worker.channel.drain()
         except ChannelBroken:
-            messages = []
-            worker.channel.close()
+            worker.channel.closed = True
+            return False
+        returned = []
         for message in messages:
-            if message.get("ready"):
-                worker.ready = True
-                self._early_deaths = 0
+            worker.ready = True
             for data in message.get("outcomes", ()):
-                self._answer(worker, outcome_from_json(data))
-        if worker.was_silent and messages:
-            # It was stopped, and has come back with what it had: that was its last word.
-            self._bury(worker)
-        elif worker.channel.closed:
-            self._bury(worker)
+                outcome = outcome_from_json(data)
+                held = worker.answered(outcome)
+                if held is None:
+                    continue
+                if outcome.state is OutcomeState.RETURNED and not worker.was_silent:
+                    returned.append(held)
+                else:
+                    self._outcomes.append(outcome)
+        self._requeue(returned)
+        if messages:
+            self._fleet.was_useful()
+        return bool(messages)
 
-    def _answer(self, worker: WorkerProcess, outcome: Outcome) -> None:
-        worker.held.pop(outcome.task, None)
-        worker.answered(outcome.seconds)
-        attempt = (outcome.task, outcome.epoch)
-        if attempt in self._ignored:
-            self._ignored.discard(attempt)
-            return
-        self._outcomes.append(outcome)
+    # ---- looking after workers
 
     def _care(self) -> None:
         now = time.monotonic()
-        if now < self._next_care:
-            return
-        self._next_care = now + CARE_SECONDS
-        for worker in list(self._workers):
-            if worker.process.poll() is not None:
-                # What it said before it died still counts.
-                self._hear(worker)
-                if worker in self._workers:
-                    self._bury(worker)
-            else:
+        if now >= self._next_care:
+            self._next_care = now + CARE_SECONDS
+            for worker in self._fleet:
                 self._watch(worker, now)
-        self._fill_up()
+        self._fleet.fill_up()
 
     def _watch(self, worker: WorkerProcess, now: float) -> None:
         silence = worker.silent_seconds()
-        if silence > PATIENCE_LEASES * self._lease_seconds:
-            self._bury(worker)
+        if worker.is_dead() or silence > PATIENCE_LEASES * self._lease_seconds:
+            self._mourn(worker)
         elif silence > self._lease_seconds:
             worker.was_silent = True
         elif worker.was_silent and not worker.held:
-            self._bury(worker)
-        elif worker.held:
-            self._check_time(worker, now)
+            self._retire(worker)
+        elif not self._stop_dropped(worker) and not self._stop_late(worker, now):
+            self._take_back(worker)
 
-    def _check_time(self, worker: WorkerProcess, now: float) -> None:
+    def _stop_dropped(self, worker: WorkerProcess) -> bool:
+        if not worker.at_dropped():
+            return False
+        self._end(worker)
+        self._leave(worker)
+        return True
+
+    def _stop_late(self, worker: WorkerProcess, now: float) -> bool:
         reading = worker.register.read()
         held = worker.held.get(reading.task)
         if held is None or held[0].timeout_seconds is None:
-            return
-        seconds = now - reading.begun
-        limit = held[0].timeout_seconds
-        if seconds < limit + GRACE_SECONDS:
-            return
-        worker.held.pop(reading.task)
-        self._remove(worker)
-        failure = Failure(
-            "task.timed_out",
-            f"The attempt took longer than {limit:g} seconds and was killed.",
-            evidence={"limit_seconds": limit, "last_words": worker.last_words()},
-        )
-        self._outcomes.append(_failed(held[1], OutcomeState.FAILED, worker, seconds, failure))
-        self._requeue(worker)
+            return False
+        if now - reading.begun < held[0].timeout_seconds + GRACE_SECONDS:
+            return False
+        reading, late = self._end(worker)
+        if late is not None:
+            self._outcomes.append(endings.timed_out(worker, late, reading))
+        self._leave(worker)
+        return True
 
-    def _bury(self, worker: WorkerProcess) -> None:
-        """A worker is gone: the task at hand is lost, the others go to the next worker."""
-        words = worker.last_words()
-        reading = worker.register.read()
-        self._remove(worker)
-        code = worker.process.returncode
-        if not worker.took_work and code != 0:
-            self._died_early(worker, words)
-        held = worker.held.pop(reading.task, None)
+    def _take_back(self, worker: WorkerProcess) -> None:
+        if worker.call_back(PATIENCE_SECONDS):
+            # What it had ended it told before it let the others go.
+            self._hear(worker)
+            self._requeue(worker.take_back())
+
+    def _mourn(self, worker: WorkerProcess) -> None:
+        """A worker has died, or is to die of its silence: what it was at is lost."""
+        reading, held = self._end(worker)
         if held is not None:
-            failure = Failure(
-                "worker.lost",
-                f"The worker {_end_words(code)} while it was at this task.",
-                evidence={**_end_evidence(code), "last_words": words},
-            )
-            seconds = time.monotonic() - reading.begun
-            self._outcomes.append(_failed(held[1], OutcomeState.LOST, worker, seconds, failure))
+            self._fleet.was_useful()
+            self._outcomes.append(endings.lost(worker, held, reading))
+        try:
+            if held is None and worker.died_early():
+                self._fleet.died_early(worker)
+        finally:
+            self._leave(worker)
+
+    def _retire(self, worker: WorkerProcess) -> None:
+        """A worker that was silent has told what it had ended; others may have the rest by now."""
+        _, held = self._end(worker)
+        if held is not None:
+            self._outcomes.append(_returned(worker, held[1]))
+        self._leave(worker)
+
+    def _end(self, worker: WorkerProcess) -> tuple[Reading, tuple[Job, Task] | None]:
+        """Kill a worker. Says what it was at, and has not answered."""
+        reading = self._fleet.end(worker)
+        # What it said before it died still counts.
+        self._hear(worker)
+        return reading, worker.held.pop(reading.task, None)
+
+    def _leave(self, worker: WorkerProcess) -> None:
+        """Give what a killed worker had not begun to others, and remove what is left of it."""
         if worker.was_silent:
-            # Others may have these tasks by now, as their leases ran out.
-            self._outcomes += [
-                Outcome(task.id, task.epoch, OutcomeState.RETURNED, worker=worker.name)
-                for _, task in worker.held.values()
-            ]
+            # These tasks' leases may have run out: whoever gave them out may do so again.
+            self._outcomes += [_returned(worker, task) for _, task in worker.held.values()]
         else:
-            self._requeue(worker)
-
-    def _died_early(self, worker: WorkerProcess, words: str) -> None:
-        self._early_deaths += 1
-        self._spawn_after = time.monotonic() + 0.1 * 2**self._early_deaths
-        if self._early_deaths >= START_TRIES:
-            message = (
-                f"Workers end before they take any work: the last one "
-                f"{_end_words(worker.process.returncode)}."
-            )
-            raise WorkerStartFailed(f"{message}\n{words}", hint="See: grange doctor")
-
-    def _remove(self, worker: WorkerProcess) -> None:
-        self._workers.remove(worker)
-        worker.end()
-
-    def _requeue(self, worker: WorkerProcess) -> None:
-        """What a dead worker had not begun goes first to the next one."""
-        self._queue.extendleft(reversed(list(worker.held.values())))
+            self._requeue(worker.held.values())
+        worker.close()
 
 
 def open_local(
@@ -328,28 +298,5 @@ def open_local(
     )
 
 
-def _failed(
-    task: Task, state: OutcomeState, worker: WorkerProcess, seconds: float, failure: Failure
-) -> Outcome:
-    return Outcome(task.id, task.epoch, state, seconds=seconds, worker=worker.name, failure=failure)
-
-
-def _end_words(code: int | None) -> str:
-    if code is None:
-        return "fell silent"
-    if code < 0:
-        return f"was killed by {_signal_name(-code)}"
-    return f"ended with exit code {code}"
-
-
-def _end_evidence(code: int | None) -> dict[str, object]:
-    if code is None:
-        return {}
-    return {"signal": _signal_name(-code)} if code < 0 else {"exit_code": code}
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+def _returned(worker: WorkerProcess, task: Task) -> Outcome:
+    return Outcome(task.id, task.epoch, OutcomeState.RETURNED, worker=worker.name)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from grange.core.ids import new_id
-from grange.core.tasks import Job, Task
+from grange.core.tasks import JSON, Job, Outcome, OutcomeState, Task
 from grange.engines.channel import Channel
-from grange.engines.register import Register
+from grange.engines.logs import keep_log
+from grange.engines.register import IDLE, Reading, Register
+from grange.engines.strays import MARKER, kill_strays
 from grange.errors import WorkerStartFailed
-
-# Every process that a worker starts carries this, with the worker's own id.
-MARKER = "GRANGE_WORKER"
 
 # About so much work is given to a worker at once: the way there and back must not matter.
 WINDOW_SECONDS = 0.1
@@ -48,24 +48,32 @@ class WorkerProcess:
             WorkerStartFailed: The program can't be started at all.
         """
         self.name = f"w{number}"
-        self.marker = f"{new_id()}"
+        self.marker = new_id()
         self.ready = False
         self.was_silent = False
-        self.took_work = False
+        self._was_useful = False
         self.held: dict[int, tuple[Job, Task]] = {}
+        self._batches = 0
+        self._stuck_at = IDLE
         self._average_seconds: float | None = None
-        self._files = start.folder / self.marker
-        self.register = Register(self._files.with_suffix(".register"), create=True)
+        self._dropped: set[int] = set()
+        self._killed = False
+        self._folder = start.folder / self.marker
         ours, theirs = socket.socketpair()
         self.channel = Channel(ours)
         try:
+            self._folder.mkdir(mode=0o700, parents=True)
+            self.register = Register(self._folder / "register", create=True)
             self.process = self._spawn(start, theirs)
         except OSError as error:
             self.channel.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
             message = f"Workers can't be started: {start.command[0]}: {error.strerror}."
             raise WorkerStartFailed(message, hint="See: grange doctor") from error
         finally:
             theirs.close()
+
+    # ---- its tasks
 
     @property
     def window(self) -> int:
@@ -78,103 +86,140 @@ class WorkerProcess:
     @property
     def appetite(self) -> int:
         """How many more tasks are to be sent: none behind a long one, a second helping of short."""
-        if not self.ready or self.was_silent:
+        if not self.ready or self.was_silent or self._stuck_at != IDLE:
             return 0
         window = self.window
         if window == 1:
             return 1 - len(self.held)
         return window if len(self.held) <= window else 0
 
-    def give(self, job: Job, tasks: Sequence[Task], message: object) -> None:
+    def give(self, job: JSON, tasks: Sequence[tuple[Job, Task]], messages: list[JSON]) -> None:
         """Send it a batch, which it holds from now on."""
-        self.took_work = True
-        self.held.update((task.id, (job, task)) for task in tasks)
-        self.channel.post(message)
+        self._batches += 1
+        for one in tasks:
+            self.held[one[1].id] = one
+        self.channel.post({"batch": self._batches, "job": job, "tasks": messages})
 
-    def answered(self, seconds: float) -> None:
-        """Learn from how long a task took."""
+    def answered(self, outcome: Outcome) -> tuple[Job, Task] | None:
+        """Take note of an outcome. None when it is of a task that it doesn't hold any more."""
+        held = self.held.get(outcome.task)
+        if held is None or held[1].epoch != outcome.epoch:
+            return None
+        del self.held[outcome.task]
+        if outcome.task == self._stuck_at:
+            self._stuck_at = IDLE
+        if outcome.state is OutcomeState.RETURNED:
+            return held
+        self._was_useful = True
         if self._average_seconds is None:
-            self._average_seconds = seconds
+            self._average_seconds = outcome.seconds
         else:
-            self._average_seconds += _NEW_WEIGHT * (seconds - self._average_seconds)
+            self._average_seconds += _NEW_WEIGHT * (outcome.seconds - self._average_seconds)
+        return held
+
+    def drop(self, tasks: Collection[int]) -> None:
+        """Forget tasks that nobody wants, and ask it to begin nothing that it was sent."""
+        for task in tasks:
+            del self.held[task]
+        self._dropped.update(tasks)
+        self.register.recall(self._batches)
+
+    def at_dropped(self) -> bool:
+        """Whether it is at a task that nobody wants."""
+        return bool(self._dropped) and self.register.read().task in self._dropped
+
+    # ---- giving back
+
+    def call_back(self, patience_seconds: float) -> bool:
+        """Ask for the tasks that wait behind one that takes longer than expected.
+
+        Returns whether they can be taken back: it begins none of them any more,
+        and has answered all that it had ended.
+        """
+        if self._stuck_at != IDLE:
+            return len(self.held) > 1 and self.register.heard() >= self._batches
+        if len(self.held) > 1:
+            reading = self.register.read()
+            if reading.task in self.held and time.monotonic() - reading.begun > patience_seconds:
+                self._stuck_at = reading.task
+                self.register.recall(self._batches)
+        return False
+
+    def take_back(self) -> list[tuple[Job, Task]]:
+        """What it holds and has not begun; it holds that no more. After `call_back` or `kill`."""
+        at_hand = self.register.read().task
+        taken = [one for number, one in self.held.items() if number != at_hand]
+        self.held = {number: one for number, one in self.held.items() if number == at_hand}
+        return taken
+
+    # ---- its life
 
     def silent_seconds(self) -> float:
         """How long it has given no sign of life."""
         return time.monotonic() - self.register.read().beat
 
-    def last_words(self) -> str:
-        """The end of what it wrote to its stderr."""
+    def is_dead(self) -> bool:
+        """Whether the process has ended. Its number stays its own until `kill`."""
+        if not hasattr(os, "waitid"):
+            return self.process.poll() is not None
+        options = os.WEXITED | os.WNOHANG | os.WNOWAIT
         try:
-            with self._files.with_suffix(".err").open("rb") as file:
+            return os.waitid(os.P_PID, self.process.pid, options) is not None
+        except ChildProcessError:
+            return True
+
+    def died_early(self) -> bool:
+        """Whether it has died before it could do anything with what it was given."""
+        return not self._was_useful and (bool(self.held) or not self.ready)
+
+    def kill(self) -> Reading:
+        """Kill it with all that it started, and wait for that. Says what it was at. Idempotent."""
+        if not self._killed:
+            self._killed = True
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            kill_strays(self.marker)
+        return self.register.read()
+
+    def last_words(self) -> str:
+        """The end of what the task at hand wrote to stderr."""
+        try:
+            with open(self._folder / "err", "rb") as file:
                 file.seek(0, os.SEEK_END)
                 file.seek(max(0, file.tell() - _TAIL_BYTES))
                 return file.read().decode(errors="replace").strip()
         except OSError:
             return ""
 
-    def end(self) -> None:
-        """Kill it with all that it started, wait for it, and remove its files. Idempotent."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
-        kill_marked(self.marker)
+    def keep_logs(self, job: Job, task: Task) -> None:
+        """Keep what it printed while it was at a task that it can't keep any more itself."""
+        for stream in ("out", "err"):
+            with suppress(OSError):
+                keep_log(self._folder / stream, Path(job.logs, f"{task.token}.{stream}"))
+
+    def close(self) -> None:
+        """Remove what is left of a killed one."""
         self.channel.close()
         self.register.close()
-        for suffix in (".register", ".out", ".err"):
-            self._files.with_suffix(suffix).unlink(missing_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _spawn(self, start: Start, theirs: socket.socket) -> subprocess.Popen[bytes]:
-        out, err = (self._files.with_suffix(suffix) for suffix in (".out", ".err"))
         command = [
             *start.command,
             f"--channel={theirs.fileno()}",
-            f"--register={self._files.with_suffix('.register')}",
+            f"--folder={self._folder}",
             f"--name={self.name}",
-            f"--marker={self.marker}",
             f"--recycle-bytes={start.recycle_bytes}",
         ]
-        # Appending, so that what is cut off by truncation is not written as a hole again.
-        with out.open("ab") as out_file, err.open("ab") as err_file:
+        # Appending, so that after a truncation there is no hole before what comes next.
+        with open(self._folder / "out", "ab") as out, open(self._folder / "err", "ab") as err:
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=out_file,
-                stderr=err_file,
+                stdout=out,
+                stderr=err,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
                 env={**os.environ, MARKER: self.marker},
             )
-
-
-def kill_marked(marker: str) -> None:
-    """Kill every process that carries the marker: what a worker started and did not outlive.
-
-    On Linux alone; elsewhere the worker's process group is all that can be found.
-    """
-    wanted = f"{MARKER}={marker}".encode()
-    for _ in range(5):
-        found = _marked(wanted)
-        if not found:
-            return
-        for process in found:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(process, signal.SIGKILL)
-        time.sleep(0.01)
-
-
-def _marked(wanted: bytes) -> list[int]:
-    found = []
-    try:
-        processes = [int(name) for name in os.listdir("/proc") if name.isdigit()]
-    except OSError:
-        return []
-    for process in processes:
-        try:
-            with open(f"/proc/{process}/environ", "rb") as file:
-                environment = file.read()
-        except OSError:
-            continue
-        # A corpse has no environment left, so it is not found again.
-        if wanted in environment.split(b"\0"):
-            found.append(process)
-    return found

@@ -11,12 +11,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-# The task's id and when it began; the last beat; how far the task is.
+# The worker writes: the task's id and when it began, how far it is, the last
+# beat, and the last batch that it knows to be called back.
 _TASK = struct.Struct("=qd")
-_BEAT = struct.Struct("=d")
 _PROGRESS = struct.Struct("=d")
-_BEAT_AT = _TASK.size
-_PROGRESS_AT = _BEAT_AT + _BEAT.size
+_BEAT = struct.Struct("=d")
+_NUMBER = struct.Struct("=q")
+_PROGRESS_AT = _TASK.size
+_BEAT_AT = _PROGRESS_AT + _PROGRESS.size
+_HEARD_AT = _BEAT_AT + _BEAT.size
+# The engine writes: the last batch that it calls back.
+_RECALL_AT = _HEARD_AT + _NUMBER.size
 _SIZE = mmap.PAGESIZE
 
 IDLE = 0
@@ -53,8 +58,7 @@ class Register:
 
     def rest(self) -> None:
         """Say that no task is."""
-        _TASK.pack_into(self._page, 0, IDLE, time.monotonic())
-        _PROGRESS.pack_into(self._page, _PROGRESS_AT, _UNKNOWN)
+        self.begin(IDLE)
 
     def beat(self) -> None:
         """Give a sign of life."""
@@ -63,6 +67,24 @@ class Register:
     def progress(self, fraction: float) -> None:
         """Say how far the task is."""
         _PROGRESS.pack_into(self._page, _PROGRESS_AT, min(max(fraction, 0.0), 1.0))
+
+    def recall(self, batch: int) -> None:
+        """Ask the worker to begin no more task of this batch or an earlier one."""
+        _NUMBER.pack_into(self._page, _RECALL_AT, batch)
+
+    def recalled(self) -> int:
+        """The last batch of which the worker is to begin no more task."""
+        (batch,) = _NUMBER.unpack_from(self._page, _RECALL_AT)
+        return int(batch)
+
+    def hear(self, batch: int) -> None:
+        """Say that the recall is known, and that all that was done before has been told."""
+        _NUMBER.pack_into(self._page, _HEARD_AT, batch)
+
+    def heard(self) -> int:
+        """The last batch of which no more task than the one at hand is begun."""
+        (batch,) = _NUMBER.unpack_from(self._page, _HEARD_AT)
+        return int(batch)
 
     def read(self) -> Reading:
         """What it says now."""

@@ -24,7 +24,7 @@ from grange.errors import PipelineFailed, PipelineInvalid, StoreError
 from grange.pipelines.base import Item, ItemRecord, Part, PartResult, Pipeline
 from grange.storage import Store, open_store, seal, uri_path
 from grange.worker.copying import copy_outputs
-from grange.worker.failures import failure_of
+from grange.worker.failures import failed_in, failure_of
 from grange.worker.inputs import Input
 from grange.worker.memory import resident_bytes
 from grange.worker.printed import Printed
@@ -82,7 +82,7 @@ class Executor:
         work: TaskWork | None = None
         try:
             prepared = self._prepare(job)
-            work = TaskWork(job, task, prepared.store, self._register, self._identity.marker)
+            work = TaskWork(job, task, prepared.store, self._register, self._identity)
             self._perform(prepared, task, work, outcome)
         except BaseException as error:  # noqa: BLE001  # a pipeline may raise anything, SystemExit too
             outcome.state = OutcomeState.FAILED
@@ -142,8 +142,11 @@ class Executor:
             return self._models[key]
         while len(self._models) >= WARM_MODELS:
             self._models.popitem(last=False)
-        self._models[key] = prepared.pipeline.load(prepared.params)
-        return self._models[key]
+        try:
+            model = self._models[key] = prepared.pipeline.load(prepared.params)
+        except Exception as error:
+            raise failed_in("load", error) from error
+        return model
 
     def _report(self, prepared: Prepared, task: Task, work: TaskWork) -> None:
         out = uri_path(prepared.job.store)
@@ -152,7 +155,7 @@ class Executor:
 
     def _tidy(self, work: TaskWork, outcome: Outcome) -> None:
         try:
-            self._printed.keep(lambda: work.logs)
+            self._printed.keep(work)
             if outcome.state is not OutcomeState.DONE:
                 work.discard()
             work.close()

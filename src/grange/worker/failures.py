@@ -3,46 +3,76 @@
 from __future__ import annotations
 
 import errno
+import json
 import traceback
 
 from grange.core.tasks import JSON, Failure
-from grange.errors import GrangeError, StoreFull, TaskError, UsageError
+from grange.errors import GrangeError, PipelineFailed, StoreFull, TaskError, UsageError
 
 # No text of the evidence is longer, and no traceback has more lines of frames.
 TEXT_LIMIT = 16_384
 FRAME_LIMIT = 20
 
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+
 
 def failure_of(error: BaseException) -> Failure:
-    """Why the attempt failed, for people and for programs."""
+    """Why the attempt failed, for people and for programs. Plain data, whatever was raised."""
     if isinstance(error, TaskError):
-        return Failure(error.code, str(error), error.retryable, _bounded(error.evidence))
+        return Failure(error.code, _words(error), error.retryable, _plain(error.evidence))
     if isinstance(error, GrangeError):
         # What is wrong with a request is wrong the next time too.
-        return Failure(error.code, str(error), not isinstance(error, UsageError))
-    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return Failure(error.code, _words(error), not isinstance(error, UsageError))
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return Failure(StoreFull.code, "There is no room left on the disk.")
-    evidence: dict[str, JSON] = {
-        "exception": type(error).__name__,
-        "traceback": _traceback(error),
-    }
     if isinstance(error, MemoryError):
-        return Failure("task.memory_exceeded", "The worker ran out of memory.", evidence=evidence)
-    words = str(error).strip() or "without a message"
-    message = f"The pipeline raised {type(error).__name__}: {words}"
-    return Failure("pipeline.failed", message[:TEXT_LIMIT], evidence=evidence)
+        message = "The worker ran out of memory."
+        return Failure("task.memory_exceeded", message, evidence=_evidence(error))
+    message = f"The pipeline raised {type(error).__name__}: {_words(error)}"
+    return Failure(PipelineFailed.code, message, evidence=_evidence(error))
+
+
+def failed_in(method: str, error: Exception) -> Exception:
+    """The error of a pipeline's method, told with the method's name where that says more."""
+    if isinstance(error, GrangeError | MemoryError):
+        return error
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        return error
+    message = f"The pipeline's {method} raised {type(error).__name__}: {_words(error)}"
+    return PipelineFailed(message, evidence=_evidence(error))
+
+
+def _words(error: BaseException) -> str:
+    try:
+        words = str(error).strip()
+    except Exception:  # noqa: BLE001  # the exception's own text may fail in any way
+        words = ""
+    return words[:TEXT_LIMIT] or "without a message"
+
+
+def _evidence(error: BaseException) -> dict[str, JSON]:
+    return {"exception": type(error).__name__, "traceback": _traceback(error)}
 
 
 def _traceback(error: BaseException) -> str:
     try:
-        lines = traceback.format_exception(type(error), error, error.__traceback__, FRAME_LIMIT)
+        # The innermost frames say most.
+        lines = traceback.format_exception(type(error), error, error.__traceback__, -FRAME_LIMIT)
     except Exception:  # noqa: BLE001  # the exception's own text may fail in any way
         return ""
     return "".join(lines)[-TEXT_LIMIT:]
 
 
-def _bounded(evidence: dict[str, object]) -> dict[str, JSON]:
-    return {
-        name: value[-TEXT_LIMIT:] if isinstance(value, str) else value
-        for name, value in evidence.items()
-    }
+def _plain(evidence: dict[str, object]) -> dict[str, JSON]:
+    """The evidence as JSON carries it, in bounded size."""
+    return {str(name): _plain_value(value) for name, value in evidence.items()}
+
+
+def _plain_value(value: object) -> JSON:
+    if isinstance(value, str):
+        return value[-TEXT_LIMIT:]
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except Exception:  # noqa: BLE001  # pipelines may put anything into it
+        return repr(value)[-TEXT_LIMIT:]
+    return value if len(text) <= TEXT_LIMIT else text[-TEXT_LIMIT:]

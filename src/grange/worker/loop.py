@@ -2,102 +2,76 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import threading
-import time
+from collections.abc import Sequence
 from contextlib import suppress
 
-from grange.core.tasks import JSON, Batch, Outcome, batch_from_json, outcome_to_json
+from grange.core.tasks import (
+    JSON,
+    Outcome,
+    OutcomeState,
+    Task,
+    batch_from_json,
+    outcome_to_json,
+)
 from grange.engines.channel import Channel
 from grange.engines.register import Register
 from grange.errors import ChannelBroken
 from grange.worker.execute import Executor
 from grange.worker.memory import MemoryWatch
+from grange.worker.postbox import Postbox
+from grange.worker.pulse import Pulse, end_all
 from grange.worker.work import Identity
 
-# A sign of life this often, and a look at whether the engine still lives.
-BEAT_SECONDS = 0.5
-# Outcomes wait no longer than this for company.
-FLUSH_SECONDS = 0.05
 
+def work(channel: Channel, identity: Identity, *, recycle_bytes: int) -> None:
+    """Work until memory has grown by so much: a fresh worker follows.
 
-class Worker:
-    """Executes what comes through the channel."""
-
-    def __init__(self, channel: Channel, register: Register, identity: Identity) -> None:
-        """Take over the ends that the engine made."""
-        self._channel = channel
-        self._register = register
-        self._identity = identity
-        self._outcomes: list[JSON] = []
-        self._flushed = 0.0
-
-    def run(self, *, recycle_bytes: int) -> None:
-        """Work until the channel closes, or memory has grown by so much: a fresh worker follows."""
-        # Ctrl-C on a terminal is the engine's to handle; it ends its workers itself.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        Pulse(self._register).start()
-        executor = Executor(self._identity, self._register)
-        memory = MemoryWatch(recycle_bytes)
-        self._channel.send({"ready": True})
-        while (message := self._receive()) is not None:
-            self._work(executor, batch_from_json(message))
+    When the engine is gone, this process ends with all that it has started.
+    """
+    # With the default handler a stray Ctrl-C would look like the task's own
+    # failure; ignored, it would be ignored by commands as well.
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    register = Register(identity.folder / "register")
+    postbox = Postbox(channel)
+    loop = _Loop(Executor(identity, register), register, postbox, identity)
+    memory = MemoryWatch(recycle_bytes)
+    # Before any work can come: this process knows by it whether the engine still lives.
+    pulse = Pulse(identity, register, postbox)
+    channel.send({"ready": True})
+    pulse.start()
+    with suppress(ChannelBroken):
+        while (message := channel.receive()) is not None:
+            loop.work_on(message)
             if memory.has_grown():
-                break
-        with suppress(ChannelBroken):
-            self._flush()
-
-    def _receive(self) -> JSON | None:
-        try:
-            return self._channel.receive()
-        except OSError:
-            return None
-
-    def _work(self, executor: Executor, batch: Batch) -> None:
-        for task in batch.tasks:
-            self._register.begin(task.id)
-            outcome = executor.execute(batch.job, task)
-            self._answer(outcome)
-        self._register.rest()
-        self._flush()
-
-    def _answer(self, outcome: Outcome) -> None:
-        self._outcomes.append(outcome_to_json(outcome))
-        if time.monotonic() - self._flushed >= FLUSH_SECONDS:
-            self._flush()
-
-    def _flush(self) -> None:
-        if self._outcomes:
-            self._channel.send({"outcomes": self._outcomes})
-            self._outcomes = []
-        self._flushed = time.monotonic()
+                return
+    end_all(identity, register)
 
 
-class Pulse(threading.Thread):
-    """Gives signs of life, and ends everything when the engine's process is gone."""
+class _Loop:
+    """Works on batches."""
 
-    def __init__(self, register: Register) -> None:
-        """Remember whose child this process is."""
-        super().__init__(daemon=True, name="pulse")
+    def __init__(
+        self, executor: Executor, register: Register, postbox: Postbox, identity: Identity
+    ) -> None:
+        self._executor = executor
         self._register = register
-        self._parent = os.getppid()
+        self._postbox = postbox
+        self._identity = identity
 
-    def run(self) -> None:
-        """Beat until the parent is gone."""
-        while True:
-            self._register.beat()
-            if os.getppid() != self._parent:
-                end_all()
-            time.sleep(BEAT_SECONDS)
+    def work_on(self, message: JSON) -> None:
+        batch = batch_from_json(message)
+        for place, task in enumerate(batch.tasks):
+            self._register.begin(task.id)
+            if self._register.recalled() >= message["batch"]:
+                self._give_back(batch.tasks[place:])
+                break
+            self._postbox.put(outcome_to_json(self._executor.execute(batch.job, task)))
+        self._register.rest()
+        self._postbox.empty()
 
-
-def end_all() -> None:
-    """Kill every process that this one has started, and this one."""
-    import psutil
-
-    with suppress(psutil.Error):
-        for child in psutil.Process().children(recursive=True):
-            with suppress(psutil.Error):
-                child.kill()
-    os.killpg(os.getpgid(0), signal.SIGKILL)
+    def _give_back(self, tasks: Sequence[Task]) -> None:
+        name = self._identity.name
+        for task in tasks:
+            outcome = Outcome(task.id, task.epoch, OutcomeState.RETURNED, worker=name)
+            self._postbox.put(outcome_to_json(outcome))

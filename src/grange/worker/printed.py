@@ -4,56 +4,42 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
 
-# So much of each stream is kept of one attempt: its beginning and its end.
-KEPT_BYTES = 16 << 20
-# Beyond this the worker's own file is emptied once its task is over.
-_LARGEST_FILE_BYTES = 1 << 20
-_CHUNK_BYTES = 1 << 20
+from grange.engines.logs import keep_log
+from grange.pipelines.base import Work
+
+_STDOUT, _STDERR = 1, 2
 
 
 class Printed:
     """Finds out what a task has printed. Descriptors 1 and 2 must be files opened to append."""
 
     def __init__(self) -> None:
-        """Begin with what is there."""
-        self._begun = [os.fstat(descriptor).st_size for descriptor in (1, 2)]
+        """Forget what was printed before the first task."""
+        for descriptor in (_STDOUT, _STDERR):
+            os.ftruncate(descriptor, 0)
 
-    def keep(self, logs: Callable[[], tuple[Path, Path]]) -> None:
-        """Copy what was printed since the last call into the attempt's logs, if anything was."""
-        for stream in (sys.stdout, sys.stderr):
+    def keep(self, work: Work) -> None:
+        """Move what was printed since the last call into the attempt's logs, if anything was.
+
+        Raises:
+            OSError: The logs can't be written.
+        """
+        _flush()
+        # Both are empty after nearly all tasks: to find that out must cost nothing.
+        if os.lseek(_STDOUT, 0, os.SEEK_END) or os.lseek(_STDERR, 0, os.SEEK_END):
+            for descriptor, log in zip((_STDOUT, _STDERR), work.logs, strict=True):
+                try:
+                    # It was opened to write only; its file can be opened again.
+                    keep_log(f"/dev/fd/{descriptor}", log)
+                finally:
+                    # Emptied each time, so that what is there is always the task's at hand.
+                    os.ftruncate(descriptor, 0)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        # Pipelines may have closed or replaced them by anything.
+        with suppress(Exception):
             stream.flush()
-        for place, descriptor in enumerate((1, 2)):
-            end = os.fstat(descriptor).st_size
-            begin = self._begun[place]
-            if end == begin:
-                continue
-            _copy(descriptor, begin, end, logs()[place])
-            if end > _LARGEST_FILE_BYTES:
-                os.ftruncate(descriptor, 0)
-                end = 0
-            self._begun[place] = end
-
-
-def _copy(descriptor: int, begin: int, end: int, log: Path) -> None:
-    # A descriptor to write only can't be read from; its file can be opened again.
-    with open(f"/dev/fd/{descriptor}", "rb") as source, log.open("ab") as target:
-        half = KEPT_BYTES // 2
-        if end - begin > KEPT_BYTES:
-            _copy_range(source, begin, begin + half, target)
-            left_out = end - begin - KEPT_BYTES
-            target.write(f"\n[{left_out} bytes left out here]\n".encode())
-            begin = end - half
-        _copy_range(source, begin, end, target)
-
-
-def _copy_range(source: object, begin: int, end: int, target: object) -> None:
-    source.seek(begin)  # type: ignore[attr-defined]
-    while begin < end:
-        chunk = source.read(min(_CHUNK_BYTES, end - begin))  # type: ignore[attr-defined]
-        if not chunk:
-            return
-        target.write(chunk)  # type: ignore[attr-defined]
-        begin += len(chunk)

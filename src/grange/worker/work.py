@@ -8,29 +8,32 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grange.core.tasks import Job, Task, staging_token
-from grange.engines.process import MARKER
 from grange.engines.register import Register
+from grange.engines.strays import MARKER
 from grange.storage import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this worker is: a name for people, a mark for what it starts."""
+    """Who this worker is: a name for people, a mark for what it starts, a folder of its own."""
 
     name: str
     marker: str
+    folder: Path
 
 
 class TaskWork:
     """The `Work` of one attempt. Folders are made when they are first asked for."""
 
-    def __init__(self, job: Job, task: Task, store: Store, register: Register, marker: str) -> None:
+    def __init__(
+        self, job: Job, task: Task, store: Store, register: Register, identity: Identity
+    ) -> None:
         """Nothing is made yet."""
         self._job = job
         self._task = task
         self._store = store
         self._register = register
-        self._marker = marker
+        self._identity = identity
         self._output: Path | None = None
         self._scratch: Path | None = None
         self.peak_bytes = 0
@@ -58,7 +61,8 @@ class TaskWork:
     def scratch(self) -> Path:
         """A folder for what nobody needs later."""
         if self._scratch is None:
-            self._scratch = Path(tempfile.mkdtemp(prefix="grange-scratch-"))
+            # Below the worker's own folder, which goes with it even when it is killed.
+            self._scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=self._identity.folder))
         return self._scratch
 
     @property
@@ -76,7 +80,7 @@ class TaskWork:
     @property
     def marker(self) -> dict[str, str]:
         """What stray processes are found by."""
-        return {MARKER: self._marker}
+        return {MARKER: self._identity.marker}
 
     def progress(self, fraction: float) -> None:
         """Write it where the engine sees it."""
@@ -87,9 +91,8 @@ class TaskWork:
         self.peak_bytes = max(self.peak_bytes, peak_bytes)
 
     def discard(self) -> None:
-        """Remove what was staged: the attempt failed."""
-        if self._output is not None:
-            self._store.discard(self.token)
+        """Remove what was staged, by an earlier worker at this very attempt, too."""
+        self._store.discard(self.token)
 
     def close(self) -> None:
         """Remove what nobody needs any more."""

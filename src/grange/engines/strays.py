@@ -1,0 +1,52 @@
+"""What a worker has started and did not outlive: found by the marker that all of it carries."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+
+# Every process that a worker starts has this in its environment, with the worker's own mark.
+MARKER = "GRANGE_WORKER"
+
+# Killed processes are gone within milliseconds. One that waits for a disk may
+# take longer; it is not waited for, since it can do no more.
+_PATIENCE_SECONDS = 2.0
+_PAUSE_SECONDS = 0.005
+
+
+def kill_strays(marker: str) -> None:
+    """Kill every process that carries the marker, but this one.
+
+    On Linux alone; elsewhere the worker's process group is all that can be found.
+    """
+    wanted = f"{MARKER}={marker}".encode()
+    give_up_at = time.monotonic() + _PATIENCE_SECONDS
+    # What is born while the list is read is in the next list.
+    while found := _marked(wanted):
+        for process in found:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+        if time.monotonic() > give_up_at:
+            return
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _marked(wanted: bytes) -> list[int]:
+    own = os.getpid()
+    found = []
+    try:
+        processes = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+    for process in processes:
+        try:
+            with open(f"/proc/{process}/environ", "rb") as file:
+                environment = file.read()
+        except OSError:
+            continue
+        # A corpse has no environment left, so it is not found again.
+        if process != own and wanted in environment.split(b"\0"):
+            found.append(process)
+    return found
