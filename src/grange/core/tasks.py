@@ -134,48 +134,75 @@ def staging_token(run: str, task: int, epoch: int) -> str:
 
 
 def batch_to_json(batch: Batch) -> dict[str, JSON]:
-    """The batch as plain data; defaults are left out, since most of a task is defaults."""
+    """The batch as plain data; what a task doesn't have is left out."""
     return {"job": asdict(batch.job), "tasks": [task_to_json(task) for task in batch.tasks]}
 
 
 def task_to_json(task: Task) -> dict[str, JSON]:
     """A task as plain data, as `batch_to_json` has it."""
-    return _sparse(task, _TASK)
+    data = {
+        "id": task.id,
+        "epoch": task.epoch,
+        "kind": task.kind,
+        "path": task.path,
+        "uri": task.uri,
+        "size": task.size,
+        "mtime_ns": task.mtime_ns,
+    }
+    if task.sha256 is not None:
+        data["sha256"] = task.sha256
+    if task.part:
+        data["part"] = task.part
+    if task.payload is not None:
+        data["payload"] = task.payload
+    return data
 
 
 def batch_from_json(data: dict[str, JSON]) -> Batch:
     """The batch that `batch_to_json` took apart."""
-    tasks = tuple(Task(**{**one, "kind": TaskKind(one["kind"])}) for one in data["tasks"])
-    return Batch(job=Job(**data["job"]), tasks=tasks)
+    tasks = []
+    for one in data["tasks"]:
+        task = Task(**one)
+        task.kind = _KINDS[task.kind]
+        tasks.append(task)
+    return Batch(job=Job(**data["job"]), tasks=tuple(tasks))
 
 
 def outcome_to_json(outcome: Outcome) -> dict[str, JSON]:
     """The outcome as plain data, defaults left out."""
-    data = _sparse(outcome, _OUTCOME)
+    data: dict[str, JSON] = {
+        "task": outcome.task,
+        "epoch": outcome.epoch,
+        "state": outcome.state,
+        "seconds": outcome.seconds,
+        "worker": outcome.worker,
+    }
+    if outcome.sha256 is not None:
+        data["sha256"] = outcome.sha256
     if outcome.outputs:
         data["outputs"] = [
             [one.path, one.size, one.sha256, one.mtime_ns] for one in outcome.outputs
         ]
+    if outcome.result is not None:
+        data["result"] = outcome.result
     if outcome.failure is not None:
         data["failure"] = asdict(outcome.failure)
+    if outcome.peak_bytes:
+        data["peak_bytes"] = outcome.peak_bytes
     return data
 
 
 def outcome_from_json(data: dict[str, JSON]) -> Outcome:
     """The outcome that `outcome_to_json` took apart."""
-    known = dict(data)
-    known["state"] = OutcomeState(known["state"])
-    if "outputs" in known:
-        known["outputs"] = tuple(Output(*one) for one in known["outputs"])
-    if "failure" in known:
-        known["failure"] = Failure(**known["failure"])
-    return Outcome(**known)
+    outcome = Outcome(**data)
+    outcome.state = _STATES[outcome.state]
+    if outcome.outputs:
+        outcome.outputs = tuple([Output(*one) for one in data["outputs"]])
+    if outcome.failure is not None:
+        outcome.failure = Failure(**data["failure"])
+    return outcome
 
 
-_TASK = tuple((name, one.default) for name, one in Task.__dataclass_fields__.items())
-_OUTCOME = tuple((name, one.default) for name, one in Outcome.__dataclass_fields__.items())
-
-
-def _sparse(record: Task | Outcome, fields: tuple[tuple[str, JSON], ...]) -> dict[str, JSON]:
-    values = ((name, getattr(record, name), default) for name, default in fields)
-    return {name: value for name, value, default in values if value != default}
+# Quicker than to call the classes.
+_KINDS = {str(kind): kind for kind in TaskKind}
+_STATES = {str(state): state for state in OutcomeState}

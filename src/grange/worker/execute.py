@@ -174,7 +174,8 @@ def _checked(kind: TaskKind, result: JSON) -> JSON:
         return None
     limit = MAX_PARTS_BYTES if kind is TaskKind.SPLIT else MAX_RESULT_BYTES
     try:
-        size = len(json.dumps(result, allow_nan=False))
+        # Encoded, since a name that is no Unicode can be part of a text, but of no JSON.
+        size = len(json.dumps(result, allow_nan=False, ensure_ascii=False).encode())
     except (TypeError, ValueError, RecursionError) as error:
         message = f"What {kind} returned is no plain JSON data: {error}."
         raise PipelineFailed(message, hint="Return numbers, texts, lists and tables.") from None

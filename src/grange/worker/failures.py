@@ -47,7 +47,7 @@ def _words(error: BaseException) -> str:
         words = str(error).strip()
     except Exception:  # noqa: BLE001  # the exception's own text may fail in any way
         words = ""
-    return words[:TEXT_LIMIT] or "without a message"
+    return _clean(words[:TEXT_LIMIT]) or "without a message"
 
 
 def _evidence(error: BaseException) -> dict[str, JSON]:
@@ -60,7 +60,7 @@ def _traceback(error: BaseException) -> str:
         lines = traceback.format_exception(type(error), error, error.__traceback__, -FRAME_LIMIT)
     except Exception:  # noqa: BLE001  # the exception's own text may fail in any way
         return ""
-    return "".join(lines)[-TEXT_LIMIT:]
+    return _clean("".join(lines)[-TEXT_LIMIT:])
 
 
 def _plain(evidence: dict[str, object]) -> dict[str, JSON]:
@@ -70,9 +70,21 @@ def _plain(evidence: dict[str, object]) -> dict[str, JSON]:
 
 def _plain_value(value: object) -> JSON:
     if isinstance(value, str):
-        return value[-TEXT_LIMIT:]
+        return _clean(value[-TEXT_LIMIT:])
     try:
         text = json.dumps(value, allow_nan=False)
     except Exception:  # noqa: BLE001  # pipelines may put anything into it
-        return repr(value)[-TEXT_LIMIT:]
+        return _repr(value)
     return value if len(text) <= TEXT_LIMIT else text[-TEXT_LIMIT:]
+
+
+def _repr(value: object) -> str:
+    try:
+        return _clean(repr(value)[-TEXT_LIMIT:])
+    except Exception:  # noqa: BLE001  # as any code of a pipeline
+        return f"a {type(value).__name__}"
+
+
+def _clean(text: str) -> str:
+    """The text without what no database takes: names that are no Unicode, and NUL."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")

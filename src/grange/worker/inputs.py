@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
 import threading
-from pathlib import Path
 
 from grange.core.tasks import Task
 from grange.errors import InputChanged, InputMissing, InputUnreadable, TaskError
@@ -15,6 +15,7 @@ from grange.storage import uri_path
 # Files below this size are digested at once: a thread would cost more.
 SMALL_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 20
+_EMPTY_SHA256 = hashlib.sha256().hexdigest()
 
 
 class Input:
@@ -28,14 +29,23 @@ class Input:
             InputChanged: It is not what it was when the run was submitted.
         """
         self.path = uri_path(task.uri)
+        self._name = os.fspath(self.path)
         self._task = task
         self._digest = task.sha256
         self._thread: threading.Thread | None = None
         self._error: OSError | None = None
         try:
-            self._begin()
+            # A pipe or device in the file's place must not keep the worker waiting.
+            descriptor = os.open(self._name, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
-            raise _refused(self.path, error) from error
+            raise _refused(self._name, error) from error
+        try:
+            self._begin(descriptor)
+        except OSError as error:
+            raise _refused(self._name, error) from error
+        finally:
+            if self._thread is None:
+                os.close(descriptor)
 
     def wait(self) -> str | None:
         """The sha256 of its bytes, once it is known; None when they can't be read."""
@@ -51,35 +61,27 @@ class Input:
             InputChanged: It was changed while it was worked on.
         """
         if self._error is not None:
-            raise _refused(self.path, self._error) from self._error
+            raise _refused(self._name, self._error) from self._error
         try:
-            self._compare(os.stat(self.path))
+            self._compare(os.stat(self._name))
         except FileNotFoundError:
             pass  # The work itself has removed it, after it was opened.
         except OSError as error:
-            raise _refused(self.path, error) from error
+            raise _refused(self._name, error) from error
 
-    def _begin(self) -> None:
-        # Opening a pipe would wait for a writer that may never come.
-        if not stat.S_ISREG(os.stat(self.path).st_mode):
-            message = f"The input {str(self.path)!r} is no regular file."
-            raise InputUnreadable(message, hint="Pipes, devices and folders can't be inputs.")
-        descriptor = os.open(self.path, os.O_RDONLY)
-        keep = False
-        try:
-            status = os.fstat(descriptor)
-            self._compare(status)
-            if self._digest is not None:
-                return
-            if status.st_size < SMALL_BYTES:
-                self._digest = hashlib.sha256(_read_all(descriptor)).hexdigest()
-                return
-            keep = True
-            self._thread = threading.Thread(target=self._read, args=(descriptor,), daemon=True)
-            self._thread.start()
-        finally:
-            if not keep:
-                os.close(descriptor)
+    def _begin(self, descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise _irregular(self._name)
+        self._compare(status)
+        if self._digest is not None:
+            return
+        if status.st_size < SMALL_BYTES:
+            self._digest = _digest(descriptor, status.st_size)
+            return
+        thread = threading.Thread(target=self._read, args=(descriptor,), daemon=True)
+        thread.start()
+        self._thread = thread
 
     def _read(self, descriptor: int) -> None:
         digest = hashlib.sha256()
@@ -95,20 +97,33 @@ class Input:
     def _compare(self, status: os.stat_result) -> None:
         task = self._task
         if (status.st_size, status.st_mtime_ns) != (task.size, task.mtime_ns):
-            message = f"The input {str(self.path)!r} has changed since the run was submitted."
+            message = f"The input {self._name!r} has changed since the run was submitted."
             hint = "Give the same command once more when this run has ended: it takes the new one."
             raise InputChanged(message, hint=hint)
 
 
-def _read_all(descriptor: int) -> bytes:
-    chunks = []
-    while chunk := os.read(descriptor, SMALL_BYTES):
-        chunks.append(chunk)
-    return b"".join(chunks)
+def _digest(descriptor: int, size: int) -> str:
+    """The digest of a small file that is not being changed."""
+    if not size:
+        return _EMPTY_SHA256
+    content = os.read(descriptor, size)
+    while len(content) < size:
+        chunk = os.read(descriptor, size)
+        if not chunk:
+            break  # It is shorter by now, which its status will show.
+        content += chunk
+    return hashlib.sha256(content).hexdigest()
 
 
-def _refused(path: Path, error: OSError) -> TaskError:
+def _refused(name: str, error: OSError) -> TaskError:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return InputMissing(f"The input {str(path)!r} is not there any more.")
-    message = f"The input {str(path)!r} can't be read: {error.strerror}."
+        return InputMissing(f"The input {name!r} is not there any more.")
+    if error.errno == errno.ENXIO:
+        return _irregular(name)
+    message = f"The input {name!r} can't be read: {error.strerror}."
     return InputUnreadable(message, hint="Check its rights, and the disk that it lies on.")
+
+
+def _irregular(name: str) -> InputUnreadable:
+    message = f"The input {name!r} is no regular file."
+    return InputUnreadable(message, hint="Pipes, devices and folders can't be inputs.")

@@ -39,7 +39,7 @@ class Printed:
 
 
 def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        # Pipelines may have closed or replaced them by anything.
-        with suppress(Exception):
-            stream.flush()
+    # Pipelines may have closed or replaced them by anything.
+    with suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
