@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, select, update
 from grange.core.events import ItemEnded
 from grange.core.states import ItemState
 from grange.core.tasks import Failure, Output
-from grange.db import Database
+from grange.db import Database, among
 from grange.errors import StoreDenied, StoreFull, StoreMissing, StorePathRefused
 from grange.runs.counting import count
 from grange.runs.driven import Driven
@@ -27,10 +27,9 @@ from grange.storage import Stored
 
 @dataclass(slots=True)
 class Published:
-    """What became of the publications: ended items, and those that must be worked on again."""
+    """What became of the publications."""
 
     ended: list[ItemEnded] = field(default_factory=list)
-    gone: list[int] = field(default_factory=list)
     # Set when the store has no room: what was not published waits as it is.
     full: StoreFull | None = None
 
@@ -40,11 +39,13 @@ def publish(
 ) -> Published:
     """Put each under its item's name, then write all their ends in one transaction.
 
-    Safe to repeat: an item that is there already is a success.
+    Safe to repeat: an item that is there already is a success. What another driver
+    has brought to its end meanwhile is not told, and not counted, once more.
     """
     answer = Published()
-    done: list[int] = []
-    refused: list[tuple[int, Failure]] = []
+    done: list[Publication] = []
+    refused: list[tuple[Publication, Failure]] = []
+    gone: list[Publication] = []
     for one in publications:
         try:
             _publish(driven, one)
@@ -52,18 +53,15 @@ def publish(
             answer.full = error
             break
         except StoreMissing:
-            answer.gone.append(one.item)
+            gone.append(one)
         except (StorePathRefused, StoreDenied) as error:
-            failure = Failure("output.refused", error.message, retryable=False)
-            refused.append((one.item, failure))
-            answer.ended.append(_refused(one.ended, failure))
+            refused.append((one, Failure("output.refused", error.message, retryable=False)))
         else:
-            done.append(one.item)
-            answer.ended.append(one.ended)
-    reused = sum(event.reused for event in answer.ended if event.state is ItemState.DONE)
-    _finish(database, driven, done, refused, reused=reused, now=now)
-    if answer.gone:
-        _again(database, driven, answer.gone)
+            done.append(one)
+    if done or refused:
+        answer.ended += _finish(database, driven, done, refused, now=now)
+    if gone:
+        _again(database, driven, gone)
     return answer
 
 
@@ -111,53 +109,83 @@ def _refused(ended: ItemEnded, failure: Failure) -> ItemEnded:
 def _finish(
     database: Database,
     driven: Driven,
-    done: Sequence[int],
-    refused: Sequence[tuple[int, Failure]],
+    done: Sequence[Publication],
+    refused: Sequence[tuple[Publication, Failure]],
     *,
-    reused: int,
     now: float,
+) -> list[ItemEnded]:
+    def work(connection: Connection) -> list[ItemEnded]:
+        every = [*done, *(one for one, _ in refused)]
+        mine = _held(connection, every)
+        published = [one for one in done if one.item in mine]
+        failed = [(one, failure) for one, failure in refused if one.item in mine]
+        _write_done(connection, [one.item for one in published], now)
+        if failed:
+            _write_refused(connection, failed, now)
+        reused = sum(one.ended.reused for one in published)
+        count(connection, driven.number, done=len(published), failed=len(failed), reused=reused)
+        ended = [one.ended for one in published]
+        return ended + [_refused(one.ended, failure) for one, failure in failed]
+
+    return database.transact(work)
+
+
+def _held(connection: Connection, publications: Sequence[Publication]) -> set[int]:
+    """The items that still wait for this very publication: no other driver has seen to them."""
+    tokens = {one.item: one.token for one in publications}
+    ids = sorted(tokens)
+    held: set[int] = set()
+    for start in range(0, len(ids), CHUNK):
+        query = select(items.c.id, items.c.token).where(
+            among(items.c.id, ids[start : start + CHUNK]), items.c.state == ItemState.PUBLISHING
+        )
+        rows = connection.execute(query.with_for_update())
+        held |= {item for item, token in rows if token == tokens[item]}
+    return held
+
+
+def _write_done(connection: Connection, done: Sequence[int], now: float) -> None:
+    for start in range(0, len(done), CHUNK):
+        connection.execute(
+            update(items)
+            .where(items.c.id.in_(done[start : start + CHUNK]))
+            .values(state=str(ItemState.DONE), token=None, ended_at=now)
+        )
+
+
+def _write_refused(
+    connection: Connection, refused: Sequence[tuple[Publication, Failure]], now: float
 ) -> None:
-    def work(connection: Connection) -> None:
-        for start in range(0, len(done), CHUNK):
-            connection.execute(
-                update(items)
-                .where(items.c.id.in_(done[start : start + CHUNK]))
-                .values(state=str(ItemState.DONE), token=None, ended_at=now)
-            )
-        if refused:
-            connection.execute(
-                update(items)
-                .where(items.c.id == bindparam("this"))
-                .values(
-                    state=str(ItemState.FAILED),
-                    token=None,
-                    work_key=None,
-                    failure_code=bindparam("code"),
-                    failure=bindparam("why"),
-                    ended_at=now,
-                ),
-                [
-                    {"this": item, "code": failure.code, "why": asdict(failure)}
-                    for item, failure in refused
-                ],
-            )
-            _no_outputs(connection, [item for item, _ in refused])
-        count(connection, driven.number, done=len(done), failed=len(refused), reused=reused)
-
-    if done or refused:
-        database.transact(work)
+    connection.execute(
+        update(items)
+        .where(items.c.id == bindparam("this"))
+        .values(
+            state=str(ItemState.FAILED),
+            token=None,
+            work_key=None,
+            failure_code=bindparam("code"),
+            failure=bindparam("why"),
+            ended_at=now,
+        ),
+        [
+            {"this": one.item, "code": failure.code, "why": asdict(failure)}
+            for one, failure in refused
+        ],
+    )
+    _no_outputs(connection, [one.item for one, _ in refused])
 
 
-def _again(database: Database, driven: Driven, gone: Sequence[int]) -> None:
+def _again(database: Database, driven: Driven, gone: Sequence[Publication]) -> None:
     """Neither staged nor published: somebody has removed them. The work is to be done again."""
 
     def work(connection: Connection) -> None:
+        mine = sorted(_held(connection, gone))
         connection.execute(
             update(items)
-            .where(items.c.id.in_(gone))
+            .where(items.c.id.in_(mine))
             .values(state=str(ItemState.WAITING), token=None, work_key=None, ended_at=None)
         )
-        _no_outputs(connection, gone)
+        _no_outputs(connection, mine)
 
     database.transact(work)
     driven.cursor.weight, driven.cursor.at_end = None, False
