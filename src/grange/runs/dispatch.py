@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 
 from grange.core.events import ItemEnded, Observer, RunNote
 from grange.core.states import ItemState, RunState
-from grange.core.tasks import Batch, Outcome, OutcomeState, TaskKind
+from grange.core.tasks import Batch, Outcome, OutcomeState, TaskKind, staging_token
 from grange.db import Database
 from grange.engines.base import Engine
 from grange.errors import RunBusy, StoreError, StoreFull
@@ -67,7 +68,7 @@ class Dispatcher:
                 return self._leave()
             return self._end(stop)
         except BaseException as error:
-            self._engine.close()
+            self._drop_work()
             note = str(error) if isinstance(error, StoreError) else ""
             driving.let_go(self._database, self._driven, self._grip, note=note)
             raise
@@ -201,9 +202,21 @@ class Dispatcher:
         return RunState.CANCELLED
 
     def _leave(self) -> RunState:
-        self._engine.close()
+        self._drop_work()
         driving.let_go(self._database, self._driven, self._grip)
         return RunState.PAUSED if self._driven.state is RunState.PAUSED else RunState.WAITING
+
+    def _drop_work(self) -> None:
+        """End what is under way, and remove what it has staged: nobody will publish that."""
+        self._engine.close()
+        tasks = [claimed.task for claimed in self._driven.flying.values()]
+        mine = {staging_token(self._driven.id, task.id, task.epoch) for task in tasks}
+        store = self._driven.store
+        # A store that refuses even this is no reason to say anything else than was to be said.
+        with suppress(StoreError):
+            for token in mine.intersection(store.staged()):
+                store.discard(token)
+            store.clean()
 
     def _end(self, stop: threading.Event) -> RunState:
         if self._driven.reports and not self._make_report(stop):
