@@ -18,16 +18,25 @@ help: ## Say what there is
 .PHONY: install
 install: .venv/.contributor ## Make .venv with Grange (editable) and all tools of a contributor
 
-.venv/.user: pyproject.toml
+.venv/.user: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable .
 	@touch $@
 
 .venv/.contributor: .venv/.user
-	@$(BIN)/pip install --quiet --disable-pip-version-check \
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  --editable '.[postgresql,mysql,pandas]' --group dev
 	@touch $@
+
+.PHONY: upgrade
+upgrade: ## Take the newest versions that pyproject.toml allows, and write them down
+	@$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager \
+	  --editable '.[postgresql,mysql,pandas]' --group dev
+	@sed -n '/^#/p' constraints.txt >constraints.new
+	@$(BIN)/pip freeze --exclude-editable | sed '/^#/d; /^-e/d' >>constraints.new
+	@mv constraints.new constraints.txt
 
 .PHONY: demo
 demo: .venv/.user ## Run a first pipeline over sample files and show where its report is
