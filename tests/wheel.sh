@@ -19,7 +19,7 @@ diff <(cd src && find grange -type f -not -name '*.pyc' | sort) \
   <("$python" -m zipfile --list "${wheels[0]}" | grep -o '^grange/[^ ]*' | sort)
 
 "$python" -m venv "$place/venv"
-"$place/venv/bin/pip" install --quiet --disable-pip-version-check \
+"$place/venv/bin/pip" install --quiet --disable-pip-version-check --constraint "$root/constraints.txt" \
   "${wheels[0]}[postgresql,mysql]" hypothesis pytest pytest-timeout pytest-xdist
 
 mkdir "$place/checkout"
