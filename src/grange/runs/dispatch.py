@@ -100,14 +100,17 @@ class Dispatcher:
         if now < self._next_beat:
             return
         self._next_beat = now + BEAT_SECONDS
-        if not driving.keep(self._database, self._driven, self._grip, now=now):
-            message = f"Another process has taken over run {self._driven.id}."
-            raise RunBusy(message, hint=f"Follow it: grange runs watch {self._driven.id}")
+        self._hold(now)
         if now >= self._next_renewal:
             self._next_renewal = now + self._grip.lease_seconds / RENEWALS
             until = now + self._grip.lease_seconds
             claims.renew(self._database, self._engine.alive(), until=until)
         self._settle(outcomes.sweep(self._database, self._driven, now=now))
+
+    def _hold(self, now: float) -> None:
+        if not driving.keep(self._database, self._driven, self._grip, now=now):
+            message = f"Another process has taken over run {self._driven.id}."
+            raise RunBusy(message, hint=f"Follow it: grange runs watch {self._driven.id}")
 
     def _fill(self) -> None:
         now = time.time()
@@ -198,6 +201,7 @@ class Dispatcher:
 
     def _cancel(self) -> RunState:
         self._engine.close()
+        self._hold(time.time())
         closing.call_off(self._database, self._driven, self._grip)
         return RunState.CANCELLED
 
@@ -224,6 +228,8 @@ class Dispatcher:
         failed = self._driven.counts.failed or self._driven.counts.cancelled
         state = RunState.FAILED if failed else RunState.DONE
         self._engine.close()
+        # Whoever lost the run has no say in its files any more: they may be another run's by now.
+        self._hold(time.time())
         closing.close(self._database, self._driven, self._grip, state)
         self._pace.show((), last=True)
         return state
