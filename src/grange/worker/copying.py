@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from grange.core.tasks import JSON
 from grange.errors import ReuseStale, StoreError, StoreFull
-from grange.storage import open_store
+from grange.storage import check_path, open_store
 from grange.worker.work import TaskWork
 
 
@@ -21,7 +21,7 @@ def copy_outputs(payload: Mapping[str, JSON], work: TaskWork) -> None:
     store = open_store(payload["store"])
     base = payload["base"]
     for path, size, sha256, _ in payload["outputs"]:
-        target = work.output / path
+        target = work.output / check_path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
         written = 0

@@ -155,10 +155,12 @@ class Executor:
 
     def _tidy(self, work: TaskWork, outcome: Outcome) -> None:
         try:
-            self._printed.keep(work)
-            if outcome.state is not OutcomeState.DONE:
-                work.discard()
-            work.close()
+            try:
+                self._printed.keep(work)
+            finally:
+                if outcome.state is not OutcomeState.DONE:
+                    work.discard()
+                work.close()
         except (OSError, StoreError) as error:
             # Logs that can't be kept are no reason to lose a result, but a full disk is a reason
             # to say so when the attempt failed anyway.

@@ -72,7 +72,8 @@ def _plain_value(value: object) -> JSON:
     if isinstance(value, str):
         return _clean(value[-TEXT_LIMIT:])
     try:
-        text = json.dumps(value, allow_nan=False)
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        text.encode()
     except Exception:  # noqa: BLE001  # pipelines may put anything into it
         return _repr(value)
     return value if len(text) <= TEXT_LIMIT else text[-TEXT_LIMIT:]

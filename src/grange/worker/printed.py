@@ -17,8 +17,7 @@ class Printed:
 
     def __init__(self) -> None:
         """Forget what was printed before the first task."""
-        for descriptor in (_STDOUT, _STDERR):
-            os.ftruncate(descriptor, 0)
+        _empty()
 
     def keep(self, work: Work) -> None:
         """Move what was printed since the last call into the attempt's logs, if anything was.
@@ -29,13 +28,18 @@ class Printed:
         _flush()
         # Both are empty after nearly all tasks: to find that out must cost nothing.
         if os.lseek(_STDOUT, 0, os.SEEK_END) or os.lseek(_STDERR, 0, os.SEEK_END):
-            for descriptor, log in zip((_STDOUT, _STDERR), work.logs, strict=True):
-                try:
+            try:
+                for descriptor, log in zip((_STDOUT, _STDERR), work.logs, strict=True):
                     # It was opened to write only; its file can be opened again.
                     keep_log(f"/dev/fd/{descriptor}", log)
-                finally:
-                    # Emptied each time, so that what is there is always the task's at hand.
-                    os.ftruncate(descriptor, 0)
+            finally:
+                # Emptied each time, so that what is there is always the task's at hand.
+                _empty()
+
+
+def _empty() -> None:
+    for descriptor in (_STDOUT, _STDERR):
+        os.ftruncate(descriptor, 0)
 
 
 def _flush() -> None:
