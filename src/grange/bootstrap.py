@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,6 +79,17 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 def _ignore(event: object) -> None:
     """Nobody listens."""
+
+
+def _check_out(out: Path, inputs: Iterable[str]) -> None:
+    """Refuse a place for results where they would be in somebody's way."""
+    from grange.storage import display_path
+
+    if os.path.exists(out) and not os.path.isdir(out):
+        raise SettingInvalid(f"{display_path(str(out))} is no folder.", hint="Name another --out.")
+    if any(os.path.realpath(one) == str(out) for one in inputs):
+        message = f"The results would lie among the inputs in {display_path(str(out))}."
+        raise SettingInvalid(message, hint="Name another --out; a folder below is fine.")
 
 
 class Site:
@@ -231,6 +242,7 @@ class Site:
         params = parameters.check_params(pipeline, {**given, **request.params}, cwd=cwd)
         out = (cwd / Path(request.out).expanduser()).resolve()
         roots = find_roots(request.inputs, cwd=str(cwd))
+        _check_out(out, [root.path for root in roots])
         scan = Scan(
             roots=roots,
             include=request.include,
