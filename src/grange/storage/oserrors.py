@@ -25,6 +25,10 @@ _KINDS: dict[int, type[StoreError]] = {
     errno.ENOENT: StoreMissing,
     errno.ENAMETOOLONG: StorePathRefused,
     errno.ELOOP: StorePathRefused,
+    errno.EISDIR: StorePathRefused,
+    errno.ENOTDIR: StorePathRefused,
+    errno.EEXIST: StorePathRefused,
+    errno.ENOTEMPTY: StorePathRefused,
 }
 _IN_THE_WAY = "Something else has this name, or that of a folder above it: move it away."
 _HINTS = {
