@@ -59,6 +59,7 @@ class Dispatcher:
             RunBusy: Another driver has taken the run, since this one was silent for too long.
         """
         try:
+            self._try_store()
             self._publish(publishing.recover(self._database, self._driven))
             self._work(stop)
             if self._driven.state is RunState.CANCELLING:
@@ -74,6 +75,12 @@ class Dispatcher:
             raise
         finally:
             self._engine.close()
+
+    def _try_store(self) -> None:
+        """Find out what the store refuses before every item fails by it."""
+        token = staging_token(self._driven.id, 0, 0)
+        self._driven.store.staging(token)
+        self._driven.store.discard(token)
 
     def _raise_halt(self) -> None:
         if self._halted is not None:
