@@ -38,9 +38,10 @@ def work(channel: Channel, identity: Identity, *, recycle_bytes: int) -> None:
     memory = MemoryWatch(recycle_bytes)
     # Before any work can come: this process knows by it whether the engine still lives.
     pulse = Pulse(identity, register, postbox)
-    channel.send({"ready": True})
-    pulse.start()
+    # The engine may be gone by now: then this worker leaves as any other does.
     with suppress(ChannelBroken):
+        channel.send({"ready": True})
+        pulse.start()
         while (message := channel.receive()) is not None:
             loop.work_on(message)
             if memory.has_grown():
