@@ -7,6 +7,8 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from grange.core.tasks import Batch, OutcomeState
 from tests.engines.rig import Rig, is_alive, pids, wait_for
 
@@ -97,14 +99,23 @@ def test_a_worker_without_a_pulse_is_as_good_as_stopped(rig: Rig) -> None:
     assert rig.run_one(engine, rig.task("result = 1")).result == 1
 
 
-def test_a_long_task_is_no_silence(rig: Rig) -> None:
-    """However long a task computes, signs of life go on."""
+@pytest.mark.parametrize(
+    "work",
+    [
+        "while time.monotonic() < begun + 4: pass",
+        # It keeps the interpreter's lock for as long as it computes.
+        "pow(7, 3**70, 2**200_000 + 1)",
+        "time.sleep(4)",
+    ],
+    ids=["computing", "native", "waiting"],
+)
+def test_a_long_task_is_no_silence(rig: Rig, work: str) -> None:
+    """Whatever a task does for longer than a lease, it is left to end."""
     engine = rig.engine(workers=1, lease_seconds=1.0)
-    script = """
+    script = f"""
     import time
-    end = time.monotonic() + 2.5
-    while time.monotonic() < end:
-        pass
+    begun = time.monotonic()
+    {work}
     result = model["pid"]
     """
 

@@ -32,6 +32,8 @@ CARE_SECONDS = 0.1
 GRACE_SECONDS = 2.0
 # Tasks that wait behind one that takes longer than this are given to others.
 PATIENCE_SECONDS = 1.0
+# A worker gives no sign of life before it is ready, which takes long on a busy machine.
+START_SECONDS = 60.0
 # A silent worker is killed after so many leases.
 PATIENCE_LEASES = 3.0
 
@@ -214,9 +216,10 @@ class LocalEngine(Engine):
 
     def _watch(self, worker: WorkerProcess, now: float) -> None:
         silence = worker.silent_seconds()
-        if worker.is_dead() or silence > PATIENCE_LEASES * self._lease_seconds:
+        lease = self._lease_seconds if worker.ready else max(self._lease_seconds, START_SECONDS)
+        if worker.is_dead() or silence > PATIENCE_LEASES * lease:
             self._mourn(worker)
-        elif silence > self._lease_seconds:
+        elif silence > lease:
             worker.was_silent = True
         elif worker.was_silent and not worker.held:
             self._retire(worker)

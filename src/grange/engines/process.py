@@ -27,6 +27,8 @@ LARGEST_WINDOW = 512
 # How much the latest task weighs in the average; the first one's time is all there is.
 _NEW_WEIGHT = 0.2
 _TAIL_BYTES = 4096
+# A worker that gave no beat for so long may be stopped, or at something that lets no beat through.
+_DOUBT_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class WorkerProcess:
         self._average_seconds: float | None = None
         self._dropped: set[int] = set()
         self._killed = False
+        self._seen_busy = 0.0
+        self._used_ticks = 0
         self._folder = start.folder / self.marker
         ours, theirs = socket.socketpair()
         self.channel = Channel(ours)
@@ -155,8 +159,17 @@ class WorkerProcess:
     # ---- its life
 
     def silent_seconds(self) -> float:
-        """How long it has given no sign of life."""
-        return time.monotonic() - self.register.read().beat
+        """How long it has given no sign of life: no beat, and no use of a processor."""
+        now = time.monotonic()
+        silence = now - max(self.register.read().beat, self._seen_busy)
+        if silence < _DOUBT_SECONDS:
+            return silence
+        # Native code that keeps the interpreter's lock keeps beats from being given.
+        before, self._used_ticks = self._used_ticks, _used_ticks(self.process.pid)
+        if self._used_ticks > before:
+            self._seen_busy = now
+            return 0.0
+        return silence
 
     def is_dead(self) -> bool:
         """Whether the process has ended. Its number stays its own until `kill`."""
@@ -223,3 +236,14 @@ class WorkerProcess:
                 start_new_session=True,
                 env={**os.environ, MARKER: self.marker},
             )
+
+
+def _used_ticks(process: int) -> int:
+    """How long the process has used a processor, in the system's unit; 0 where it can't be told."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return 0
+    user, system = fields[11:13]
+    return int(user) + int(system)
