@@ -23,12 +23,13 @@ def main() -> None:
     chosen = parser.parse_args()
     if unknown := set(chosen.names) - set(NAMES):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
-    print(", ".join(f"{what} {value}" for what, value in machine().items()))
     for name in chosen.names or NAMES:
+        described = machine()
+        print(", ".join(f"{what} {value}" for what, value in described.items()))
         result = import_module(f"benchmarks.{name}").measure(quick=chosen.quick)
         show(result)
         if not chosen.quick:
-            keep(result)
+            keep(result, described)
     if not chosen.quick:
         page.PAGE.write_text(page.text())
 

@@ -132,12 +132,12 @@ def show(result: Result) -> None:
         print(f"  {target.verdict}  {target.what}: {target.value:,.2f} ({side} {target.limit:,g})")
 
 
-def keep(result: Result) -> None:
-    """Keep a result with every repetition, as JSON."""
+def keep(result: Result, described: dict[str, str]) -> None:
+    """Keep a result with every repetition and the machine's description, as JSON."""
     kept = {
         "name": result.name,
         "when": time.strftime("%Y-%m-%d"),
-        "machine": machine(),
+        "machine": described | {"load after": f"{os.getloadavg()[0]:.1f}"},
         "title": result.title,
         "about": result.about,
         "rows": [asdict(row) | {"median": row.median} for row in result.rows],
@@ -148,7 +148,7 @@ def keep(result: Result) -> None:
 
 
 def machine() -> dict[str, str]:
-    """Where this runs: what a reader needs to judge the numbers."""
+    """Where this runs, and how busy it is: what a reader needs to judge the numbers."""
     versions = {name: version for name in PACKAGES if (version := _version(name))}
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
@@ -156,7 +156,7 @@ def machine() -> dict[str, str]:
         "cores": str(len(os.sched_getaffinity(0))),
         "memory": f"{memory_bytes / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release().partition('-')[0]}",
-        "load before": f"{os.getloadavg()[2]:.1f}",
+        "load before": f"{os.getloadavg()[0]:.1f}",
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         **versions,

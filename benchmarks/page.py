@@ -21,6 +21,7 @@ INTRODUCTION = """\
 single repetition in `benchmarks/results/`. Contestants take turns (A B A B …), so that what
 disturbs one disturbs all; a number here is the median of the repetitions, with the lowest and
 the highest beside it. Ratios travel from one machine to another, absolute numbers do not.
+A load above the number of cores, before or after, says that others used the machine meanwhile.
 """
 
 
