@@ -96,7 +96,7 @@ class Fleet:
         """A worker has ended before it was of any use: wait before the next one.
 
         Raises:
-            WorkerStartFailed: It was not the first one.
+            WorkerStartFailed: Too many have in a row.
         """
         self._early_deaths += 1
         self._spawn_after = time.monotonic() + FIRST_PAUSE_SECONDS * 2 ** (self._early_deaths - 1)

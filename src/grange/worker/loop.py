@@ -45,6 +45,8 @@ def work(channel: Channel, identity: Identity, *, recycle_bytes: int) -> None:
         while (message := channel.receive()) is not None:
             loop.work_on(message)
             if memory.has_grown():
+                # The engine takes it from here, even if threads of a pipeline never end.
+                channel.close()
                 return
     end_all(identity, register)
 
