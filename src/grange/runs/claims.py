@@ -126,7 +126,7 @@ def _claimed(row: Record, parts: dict[int, list[JSON]]) -> Claimed:
         part=row.part,
         payload={"parts": parts[row.item]} if merge else row.payload,
     )
-    return Claimed(task, row.item, row.attempts or 0, row.seconds or 0.0)
+    return Claimed(task, row.item or 0, row.attempts or 0, row.seconds or 0.0)
 
 
 def _parts(connection: Connection, driven: Driven, merging: Sequence[int]) -> dict[int, list[JSON]]:

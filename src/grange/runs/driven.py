@@ -28,14 +28,18 @@ class Claimed:
     """A task that this driver has claimed, with what its item had cost before."""
 
     task: Task
-    item: int | None
+    item: int  # 0 for a task of the whole run
     tries: int = 0
     seconds: float = 0.0
 
 
 @dataclass(slots=True)
 class Driven:
-    """A run in its driver's hands. `kin` says that other runs may have done equal work."""
+    """A run in its driver's hands.
+
+    `kin` says that other runs may have done equal work, `fresh` that no run has
+    ever written to its output folder: what is there now is somebody's own.
+    """
 
     number: int
     id: str
@@ -52,6 +56,7 @@ class Driven:
     bytes_total: int
     cursor: Cursor = field(default_factory=Cursor)
     flying: dict[int, Claimed] = field(default_factory=dict)  # by the task's id
+    fresh: bool = False
 
     def name_of(self, path: str) -> str | None:
         """What of the item's path decides its result."""

@@ -13,6 +13,7 @@ from grange.errors import RunBusy, RunEnded, RunIncomplete
 from grange.runs.driven import Driven
 from grange.runs.driver import Driver, is_working, words
 from grange.runs.machine import Policy
+from grange.runs.models import RUN_FILE
 from grange.runs.queries import counts_of
 from grange.runs.reuse import has_kin
 from grange.runs.tables import Record, items, runs, tasks
@@ -175,6 +176,7 @@ def cancel_rest(database: Database, number: int, *, now: float) -> int:
 
 def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, logs: str) -> Driven:
     plan = row.plan
+    store = open_store(row.out)
     return Driven(
         number=row.number,
         id=row.id,
@@ -190,7 +192,7 @@ def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, lo
         ),
         policy=Policy(retries=row.retries, delay_seconds=grip.delay_seconds),
         function_key=row.function_key,
-        store=open_store(row.out),
+        store=store,
         splits=plan["splits"],
         reports=plan["reports"],
         reads_name=plan["reads_name"],
@@ -198,4 +200,13 @@ def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, lo
         state=state,
         counts=counts_of(row),
         bytes_total=row.bytes_total,
+        fresh=not _written_before(connection, row) and store.stat(RUN_FILE) is None,
     )
+
+
+def _written_before(connection: Connection, row: Record) -> bool:
+    """Whether another run has written to the same place."""
+    query = select(runs.c.number).where(
+        runs.c.out == row.out, runs.c.number != row.number, runs.c.started_at.is_not(None)
+    )
+    return connection.execute(query.limit(1)).first() is not None

@@ -21,7 +21,7 @@ from grange.core.tasks import (
 from grange.db import Database, among
 from grange.runs import followups, machine, planning
 from grange.runs.counting import count
-from grange.runs.driven import Driven
+from grange.runs.driven import Claimed, Driven
 from grange.runs.keys import work_key
 from grange.runs.machine import TaskRecord, Verdict
 from grange.runs.planning import CHUNK
@@ -198,17 +198,33 @@ class _Conclusion:
                 if result.rowcount != len(some):
                     raise _NotAllHeldError
         for outcome in outcomes:
-            claimed = self.driven.flying[outcome.task]
             self.writes.attempt(outcome, "done")
-            cost = _Cost(
-                claimed.item or 0,
-                claimed.task.path,
-                claimed.tries,
-                claimed.seconds,
-                outcome.sha256 or claimed.task.sha256,
-            )
-            cost.more_seconds = outcome.seconds
-            self._item_done(cost, outcome, outcome.result, reused=False)
+            self._plain_done(self.driven.flying[outcome.task], outcome)
+
+    def _plain_done(self, claimed: Claimed, outcome: Outcome) -> None:
+        task, driven = claimed.task, self.driven
+        digest = outcome.sha256 or task.sha256
+        key = None
+        if digest:
+            key = work_key(driven.function_key, digest, driven.name_of(task.path))
+        tries, seconds = claimed.tries + 1, claimed.seconds + outcome.seconds
+        ended = ItemEnded(
+            run=driven.id,
+            path=task.path,
+            state=ItemState.DONE,
+            seconds=seconds,
+            attempts=tries,
+            outputs=len(outcome.outputs),
+        )
+        token = None
+        if outcome.outputs:
+            token = staging_token(driven.id, outcome.task, outcome.epoch)
+            publication = Publication(claimed.item, token, outcome.outputs, ended)
+            self.answer.publish.append(publication)
+        else:
+            self.answer.ended.append(ended)
+        end = ItemEnd(claimed.item, tries, seconds, digest, key, outcome.result, token)
+        self.writes.item_done(end, outcome.outputs)
 
     def _take_each(self, outcomes: Sequence[Outcome]) -> None:
         rows = self._load({outcome.task for outcome in outcomes})

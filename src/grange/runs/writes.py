@@ -128,10 +128,8 @@ class Writes:
                 self.now,
             )
         )
-        self.outputs += [
-            (end.item, number, one.path, one.size, one.sha256, one.mtime_ns)
-            for number, one in enumerate(files)
-        ]
+        for number, one in enumerate(files):
+            self.outputs.append((end.item, number, one.path, one.size, one.sha256, one.mtime_ns))
 
     def item_failed(self, end: ItemEnd, failure: Failure) -> None:
         """The item has failed for good."""
