@@ -100,7 +100,7 @@ class Scene:
 
     def workers(self) -> list[int]:
         """Find the worker processes, the oldest first."""
-        return sorted(pid for pid in self.processes() if b"--register=" in _command_line(pid))
+        return sorted(pid for pid in self.processes() if b"--channel=" in _command_line(pid))
 
     def end_all(self) -> None:
         """Leave no process behind, however the test went."""
@@ -144,8 +144,7 @@ class Scene:
         """No process, no staging, no temporary file."""
         wait_until(lambda: not self.processes())
         assert not (self.out / ".grange").exists()
-        if "stable" not in os.environ.get("PYTHONPATH", ""):
-            wait_until(lambda: not os.listdir(self.folder / "tmp"))
+        wait_until(lambda: not os.listdir(self.folder / "tmp"))
 
     def _check_files(self) -> None:
         items = self.items()

@@ -81,11 +81,12 @@ def test_a_stopped_driver_wakes_up_while_another_works(scene: Scene) -> None:
     scene.fill(TEXTS)
     wait = "while ! test -e go; do sleep 0.02; done; cat {input} > {output}/copy"
     command = ("map", f"echo {{name}} >> log; {wait}", "in", "--out", "out", "--json")
+    log = scene.folder / "log"
     first = scene.start(*command)
-    wait_until((scene.folder / "log").exists)
+    wait_until(lambda: log.exists() and len(log.read_text().splitlines()) == 2)
     os.kill(first.pid, signal.SIGSTOP)
     second = scene.start(*command)
-    wait_until(lambda: len((scene.folder / "log").read_text().splitlines()) == 4)
+    wait_until(lambda: len(log.read_text().splitlines()) == 4)
 
     os.kill(first.pid, signal.SIGCONT)
     wait_until(lambda: len(scene.workers()) == 2)

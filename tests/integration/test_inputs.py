@@ -267,6 +267,24 @@ def test_what_stands_in_the_way_of_one_result_stops_no_other(scene: Scene) -> No
     scene.check_nothing_is_left()
 
 
+def test_a_folder_that_a_person_has_filled_is_never_replaced(scene: Scene) -> None:
+    """Not even when it is the folder of the inputs; the item fails and says so."""
+    scene.fill({"mine": "x", "other": "y"})
+    inputs = scene.folder / "above" / "in"
+    inputs.mkdir(parents=True)
+    (inputs / "in").write_text("the input itself")
+    (scene.out / "mine").mkdir(parents=True)
+    (scene.out / "mine" / "precious").write_text("work of years")
+
+    first = scene.run(*MAP)
+    second = scene.run("map", COPY, "above/in", "--out", "above")
+
+    assert (3, 3) == (first.returncode, second.returncode), first.stderr + second.stderr
+    assert {"mine/precious": b"work of years", "other/copy": b"y"} == outputs(scene.out)
+    assert "output.refused" == scene.items()["mine"]["failure"]["code"]
+    assert {"in/in": b"the input itself"} == outputs(scene.folder / "above")
+
+
 def test_inputs_of_equal_names_get_folders_of_their_own(scene: Scene) -> None:
     """Of two folders `x`, and of two files of one name, each has its own results."""
     for place, text in {"one/x/f": "1", "two/x/f": "2", "three/f": "3", "four/f": "4"}.items():
