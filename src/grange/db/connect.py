@@ -48,6 +48,8 @@ _SQLITE_PRAGMAS = (
     # In KiB when negative: 64 MiB.
     "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
+    # In pages. A larger log is written back less often, and a page changed often is written once.
+    "PRAGMA wal_autocheckpoint=4000",
 )
 
 

@@ -27,13 +27,15 @@ def out_key(out: str) -> str:
     return _digest({"out": out})
 
 
-def work_key(function_key: str, sha256: str, name: str | None) -> str:
-    """What decides the bytes of an item's result.
+def work_key(function_key: str, sha256: str, name: str | None) -> int:
+    """What decides the bytes of an item's result, as a number of 63 bits to look it up by.
 
-    `name` is None for pipelines whose results don't depend on it.
+    So short that its index stays small; whoever finds something by it compares
+    the parts themselves. `name` is None for pipelines whose results don't depend on it.
     """
-    text = "\0".join((function_key, sha256, "" if name is None else f"/{name}"))
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    text = f"{function_key}\0{sha256}" if name is None else f"{function_key}\0{sha256}/{name}"
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest) >> 1
 
 
 def weight(size: int) -> int:

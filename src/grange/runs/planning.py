@@ -90,29 +90,7 @@ def begin(
     kind = first_kind(driven)
     for start in range(0, len(rows), CHUNK):
         some = {row.id: row for row in rows[start : start + CHUNK]}
-        connection.execute(
-            insert(tasks).from_select(
-                ["run", "item", "kind", "part", "state", "weight", "epoch", "lease_until"],
-                select(
-                    items.c.run,
-                    items.c.id,
-                    literal(str(kind)),
-                    literal(0),
-                    literal(str(TaskState.RUNNING)),
-                    items.c.weight,
-                    literal(1),
-                    literal(until),
-                ).where(among(items.c.id, some)),
-            )
-        )
-        # Older tasks of an item that was retried have ended, or wait with an epoch of their own.
-        fresh = select(tasks.c.id, tasks.c.item).where(
-            among(tasks.c.item, some),
-            tasks.c.state == TaskState.RUNNING,
-            tasks.c.kind == kind,
-            tasks.c.epoch == 1,
-        )
-        numbers = {item: number for number, item in connection.execute(fresh)}
+        numbers = _insert_claimed(connection, kind, list(some), until)
         claimed += [
             Claimed(
                 Task(numbers[item], 1, kind, path, uri, size, mtime_ns, sha256),
@@ -168,6 +146,39 @@ def add_tasks(
 def first_kind(driven: Driven) -> TaskKind:
     """The kind of an item's first real task."""
     return TaskKind.SPLIT if driven.splits else TaskKind.PROCESS
+
+
+def _insert_claimed(
+    connection: Connection, kind: TaskKind, ids: Sequence[int], until: float
+) -> dict[int, int]:
+    """Insert a claimed task for each item; says each one's number."""
+    statement = insert(tasks).from_select(
+        ["run", "item", "kind", "part", "state", "weight", "epoch", "lease_until"],
+        select(
+            items.c.run,
+            items.c.id,
+            literal(str(kind)),
+            literal(0),
+            literal(str(TaskState.RUNNING)),
+            items.c.weight,
+            literal(1),
+            literal(until),
+        ).where(among(items.c.id, ids)),
+    )
+    if connection.dialect.insert_returning:
+        rows = connection.execute(statement.returning(tasks.c.item, tasks.c.id))
+    else:
+        connection.execute(statement)
+        # Older tasks of an item that was retried have ended, or have an epoch of their own.
+        rows = connection.execute(
+            select(tasks.c.item, tasks.c.id).where(
+                among(tasks.c.item, ids),
+                tasks.c.state == TaskState.RUNNING,
+                tasks.c.kind == kind,
+                tasks.c.epoch == 1,
+            )
+        )
+    return dict(rows.tuples())
 
 
 def _next_weight(connection: Connection, driven: Driven) -> None:

@@ -31,7 +31,7 @@ class Earlier:
     path: str
     out: str
     sha256: str | None
-    work_key: str | None
+    work_key: int | None
     result: JSON
     outputs: tuple[Output, ...] = ()
 
@@ -90,14 +90,17 @@ def _same_bytes(
 ) -> dict[int, Earlier]:
     if not rows:
         return {}
-    wanted: dict[str, list[int]] = {}
+    wanted: dict[int, list[Record]] = {}
     for row in rows:
         key = work_key(driven.function_key, row.sha256, driven.name_of(row.path))
-        wanted.setdefault(key, []).append(row.id)
+        wanted.setdefault(key, []).append(row)
     query = _done_before(driven).where(items.c.work_key.in_(list(wanted)))
     matches: dict[int, Record] = {}
     for earlier in connection.execute(query):
-        matches |= dict.fromkeys(wanted[earlier.work_key], earlier)
+        bytes_and_name = (earlier.sha256, driven.name_of(earlier.path))
+        for row in wanted[earlier.work_key]:
+            if bytes_and_name == (row.sha256, driven.name_of(row.path)):
+                matches[row.id] = earlier
     return _with_outputs(connection, matches)
 
 

@@ -80,7 +80,7 @@ items = Table(
     Column("seconds", Seconds, nullable=False, server_default="0"),
     Column("sha256", String(64), nullable=True),
     # Hash of all that decides the result; set once done, found by equal work.
-    Column("work_key", String(32), nullable=True),
+    Column("work_key", BigId, nullable=True),
     Column("reused", SmallInteger, nullable=False, server_default="0"),
     # While publishing: the attempt whose staged outputs are the item's.
     Column("token", String(40), nullable=True),

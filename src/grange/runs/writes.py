@@ -71,7 +71,7 @@ class ItemEnd:
     tries: int
     seconds: float
     sha256: str | None
-    work_key: str | None
+    work_key: int | None
     result: JSON
     token: str | None = None
     reused: bool = False

@@ -86,7 +86,7 @@ def _create_items() -> None:
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("seconds", Seconds, nullable=False, server_default="0"),
         sa.Column("sha256", sa.String(64), nullable=True),
-        sa.Column("work_key", sa.String(32), nullable=True),
+        sa.Column("work_key", BigId, nullable=True),
         sa.Column("reused", sa.SmallInteger, nullable=False, server_default="0"),
         sa.Column("token", sa.String(40), nullable=True),
         sa.Column("result", JSONText, nullable=True),
