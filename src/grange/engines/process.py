@@ -23,9 +23,11 @@ from grange.errors import WorkerStartFailed
 
 # About so much work is given to a worker at once: the way there and back must not matter.
 WINDOW_SECONDS = 0.1
-LARGEST_WINDOW = 512
+LARGEST_WINDOW = 1024
 # How much the latest task weighs in the average; the first one's time is all there is.
 _NEW_WEIGHT = 0.2
+# A task so many times as quick as the average shows that those before were loading something.
+_LOADING = 10.0
 _TAIL_BYTES = 4096
 # A worker that gave no beat for so long may be stopped, or at something that lets no beat through.
 _DOUBT_SECONDS = 1.0
@@ -115,7 +117,8 @@ class WorkerProcess:
         if outcome.state is OutcomeState.RETURNED:
             return held
         self._was_useful = True
-        if self._average_seconds is None:
+        if self._average_seconds is None or outcome.seconds < self._average_seconds / _LOADING:
+            # The first task of a run loads its model too, which says nothing about the next.
             self._average_seconds = outcome.seconds
         else:
             self._average_seconds += _NEW_WEIGHT * (outcome.seconds - self._average_seconds)

@@ -87,6 +87,8 @@ def uri_path(uri: str) -> Path:
     host, separator, path = rest.partition("/")
     if scheme.lower() != "file" or not separator or host not in {"", "localhost"}:
         raise StorePathRefused(f"{uri!r} is not the URI of a file on this machine.")
+    if "%" not in path and path.isascii():
+        return Path("/" + path)
     name = unquote_to_bytes("/" + path)
     if b"\0" in name:
         raise _refused(uri, "holds a NUL character")
