@@ -178,7 +178,7 @@ def _insert_claimed(
                 tasks.c.epoch == 1,
             )
         )
-    return dict(rows.tuples().all())
+    return {row.item: row.id for row in rows}
 
 
 def _next_weight(connection: Connection, driven: Driven) -> None:
