@@ -37,8 +37,8 @@ class Claimed:
 class Driven:
     """A run in its driver's hands.
 
-    `kin` says that other runs may have done equal work, `fresh` that no run has
-    ever written to its output folder: what is there now is somebody's own.
+    `kin` says that other runs may have done equal work. What its output folder held
+    before `own_before_ns` no run has made: it is somebody's own.
     """
 
     number: int
@@ -56,7 +56,7 @@ class Driven:
     bytes_total: int
     cursor: Cursor = field(default_factory=Cursor)
     flying: dict[int, Claimed] = field(default_factory=dict)  # by the task's id
-    fresh: bool = False
+    own_before_ns: int = 0
 
     def name_of(self, path: str) -> str | None:
         """What of the item's path decides its result."""

@@ -17,7 +17,7 @@ from grange.runs.models import RUN_FILE
 from grange.runs.queries import counts_of
 from grange.runs.reuse import has_kin
 from grange.runs.tables import Record, items, runs, tasks
-from grange.storage import open_store
+from grange.storage import Store, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +200,14 @@ def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, lo
         state=state,
         counts=counts_of(row),
         bytes_total=row.bytes_total,
-        fresh=not _written_before(connection, row) and store.stat(RUN_FILE) is None,
+        own_before_ns=_own_before_ns(connection, row, store),
     )
 
 
-def _written_before(connection: Connection, row: Record) -> bool:
-    """Whether another run has written to the same place."""
+def _own_before_ns(connection: Connection, row: Record, store: Store) -> int:
+    """Since when there are results of runs in the store; 0 when that can't be told any more."""
     query = select(runs.c.number).where(
         runs.c.out == row.out, runs.c.number != row.number, runs.c.started_at.is_not(None)
     )
-    return connection.execute(query.limit(1)).first() is not None
+    used = connection.execute(query.limit(1)).first() is not None
+    return 0 if used or store.stat(RUN_FILE) else int(row.created_at * 1e9)

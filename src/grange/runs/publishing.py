@@ -93,14 +93,16 @@ def recover(database: Database, driven: Driven) -> list[Publication]:
 def _publish(driven: Driven, one: Publication) -> None:
     expect = [Stored(file.path, file.size, file.sha256, file.mtime_ns) for file in one.outputs]
     path = published_path(one.ended.path)
-    if driven.fresh and next(driven.store.list(path), None) is not None:
-        _check_own(driven, path, expect)
+    if driven.own_before_ns:
+        _spare_own(driven, path, expect)
     driven.store.publish(one.token, path, expect=expect)
 
 
-def _check_own(driven: Driven, path: str, expect: Sequence[Stored]) -> None:
+def _spare_own(driven: Driven, path: str, expect: Sequence[Stored]) -> None:
     """Publishing replaces a folder: make sure that it is none that a person has filled."""
-    if not driven.store.published(path, expect):
+    here = driven.store.list(path)
+    is_own = any((one.mtime_ns or 0) < driven.own_before_ns for one in here)
+    if is_own and not driven.store.published(path, expect):
         message = f"{path!r} in {driven.store.url} holds files that no run has made."
         raise StorePathRefused(message, hint="Move them away, or choose another --out.")
 
