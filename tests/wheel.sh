@@ -23,7 +23,7 @@ diff <(cd src && find grange -type f -not -name '*.pyc' | sort) \
   "${wheels[0]}[postgresql,mysql]" hypothesis pytest pytest-timeout pytest-xdist
 
 mkdir "$place/checkout"
-cp -R docs examples tests ./*.md pyproject.toml "$place/checkout"
+cp -R benchmarks docs examples tests ./*.md pyproject.toml "$place/checkout"
 cd "$place/checkout"
 export GRANGE_HOME="$place/home" PATH="$place/venv/bin:$PATH"
 
