@@ -78,15 +78,16 @@ def test_debugging_shows_where_it_happened(
     assert "RunNotFound" in done.stderr
 
 
-def test_an_unforeseen_error_is_told_in_words_too(grange: Grange, home: Path) -> None:
-    """Even a fault of Grange ends in a line, not in a page of code."""
+def test_a_home_that_cannot_be_made_is_a_setting_to_mend(grange: Grange, home: Path) -> None:
+    """What the system refuses ends in a line that says what to set, not in a page of code."""
     home.parent.joinpath("grange").write_text("a file where the folder should be")
 
     done = grange("runs", "list")
 
-    assert 1 == done.returncode
+    assert 2 == done.returncode
     assert "Traceback" not in done.stderr
     assert done.stderr.startswith("grange: error: ")
+    assert "GRANGE_HOME" in done.stderr
 
 
 def test_a_reader_that_goes_away_is_no_error(grange: Grange) -> None:
