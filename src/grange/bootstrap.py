@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from grange.runs.models import AttemptView, FailureGroup, ItemView, RunView
     from grange.settings import Settings
 
+# The system knows no lower priority.
+LEAST_NICE = 19
 # How many item paths a dry run shows.
 EXAMPLES = 10
 
@@ -75,6 +77,11 @@ def _environment(settings: Settings) -> dict[str, str]:
         if settings.source(setting.name) == "flag"
     }
     return {**os.environ, **flags}
+
+
+def _yielding(priority: int) -> list[str]:
+    """What makes the workers of a run of low priority yield to whoever else uses the machine."""
+    return ["nice", "-n", str(min(-priority, LEAST_NICE))] if priority < 0 else []
 
 
 def _ignore(event: object) -> None:
@@ -149,7 +156,7 @@ class Site:
         self._runs.unpause(view)
         return self._runs.drive(
             view,
-            lambda: self._engine(workers or self._settings.workers),
+            lambda: self._engine(workers or self._settings.workers, view.priority),
             observer=observer or _ignore,
             stop=stop or threading.Event(),
         )
@@ -286,12 +293,12 @@ class Site:
             hint = f"Cancel it (grange runs cancel {run.id}) and run the new version."
             raise PipelineInvalid(message, hint=hint)
 
-    def _engine(self, workers: int) -> Engine:
+    def _engine(self, workers: int, priority: int) -> Engine:
         from grange.engines import make_engine
 
         return make_engine(
             "local",
-            worker_command(),
+            [*_yielding(priority), *worker_command()],
             workers=workers,
             lease_seconds=self._settings.lease_seconds,
             recycle_bytes=self._settings.recycle_bytes,

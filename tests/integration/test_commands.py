@@ -156,3 +156,13 @@ def _lives(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_run_of_low_priority_yields_to_others_on_the_machine(scene: Scene) -> None:
+    """Its workers, and so its commands, are as nice as was asked for."""
+    scene.fill({"a.txt": "a"})
+
+    scene.run("map", "nice > {output}/nice", "in", "--out", "out", "--priority", "-7")
+
+    written = int((scene.out / "a.txt" / "nice").read_text())
+    assert min(os.nice(0) + 7, 19) == written

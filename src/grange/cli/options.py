@@ -70,7 +70,12 @@ Timeout = Annotated[
 Name = Annotated[
     str, typer.Option("--name", metavar="TEXT", show_default=False, help="A name to find it by.")
 ]
-Priority = Annotated[int, typer.Option("--priority", metavar="N", help="Higher goes first.")]
+Priority = Annotated[
+    int,
+    typer.Option(
+        "--priority", metavar="N", help="Below 0, the run yields to others on this machine."
+    ),
+]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Return at once; the run goes on in the background.")
 ]
