@@ -228,7 +228,7 @@ def error_tree() -> Iterator[tuple[int, Any]]:
     def below(error: Any, depth: int) -> Iterator[tuple[int, Any]]:  # noqa: ANN401  # a class
         yield depth, error
         for child in error.__subclasses__():
-            if child.__module__ == errors.__name__:
+            if child.__module__.startswith(errors.__name__):
                 yield from below(child, depth + 1)
 
     yield from below(errors.GrangeError, 0)

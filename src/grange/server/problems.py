@@ -10,6 +10,10 @@ from grange import errors
 STATUS: dict[type[errors.GrangeError], HTTPStatus] = {
     errors.GrangeError: HTTPStatus.INTERNAL_SERVER_ERROR,
     errors.UsageError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    errors.NotAuthenticated: HTTPStatus.UNAUTHORIZED,
+    errors.NotAllowed: HTTPStatus.FORBIDDEN,
+    errors.TooMany: HTTPStatus.TOO_MANY_REQUESTS,
     errors.NotFound: HTTPStatus.NOT_FOUND,
     errors.Conflict: HTTPStatus.CONFLICT,
     errors.ExtraMissing: HTTPStatus.NOT_IMPLEMENTED,
@@ -20,6 +24,7 @@ STATUS: dict[type[errors.GrangeError], HTTPStatus] = {
     errors.DatabaseUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DatabaseBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DatabaseFull: HTTPStatus.INSUFFICIENT_STORAGE,
+    errors.ServerError: HTTPStatus.BAD_GATEWAY,
     errors.EngineError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

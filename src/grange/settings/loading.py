@@ -1,200 +1,21 @@
-"""The one table of settings: what can be set, where it may be said, and what wins.
-
-A flag of the command line wins over the environment (`GRANGE_<NAME>`), the
-environment over the settings file, the file over the default. The file is
-TOML, one `name = value` per setting: `$GRANGE_CONFIG`, or else
-`$XDG_CONFIG_HOME/grange/grange.toml` (`~/.config/grange/grange.toml`).
-"""
+"""Settings in force, from all the places where they may be said."""
 
 from __future__ import annotations
 
-import math
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from grange.errors import SettingInvalid
+from grange.settings.table import PREFIX, SETTINGS, Setting
 
-PREFIX = "GRANGE_"
 FILE_VARIABLE = "GRANGE_CONFIG"
 
 # Upper-case variables of ours that are no settings: the mark that a worker puts on what it starts.
 OTHER_VARIABLES = frozenset({FILE_VARIABLE, "GRANGE_WORKER"})
-
-_YES = frozenset({"1", "true", "yes", "on"})
-_NO = frozenset({"0", "false", "no", "off"})
-_UNIT_BYTES = {
-    unit: factor**power
-    for factor, ending in ((1000, "B"), (1024, "iB"))
-    for power, unit in enumerate(("B", f"K{ending}", f"M{ending}", f"G{ending}", f"T{ending}"))
-}
-_DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
-_DAY_SECONDS = 86_400.0
-
-
-class Kind(NamedTuple):
-    """A type of value: its name, what is allowed, and how it is read from text or TOML."""
-
-    name: str
-    allowed: str
-    parse: Callable[[object], object]  # raises ValueError for what is not allowed
-
-
-class Setting(NamedTuple):
-    """A row of the table. `fallback` is the default, or None where the environment decides."""
-
-    name: str
-    kind: Kind
-    fallback: object
-    default: str  # in words
-    help: str
-
-    @property
-    def type(self) -> str:
-        """The name of the type."""
-        return self.kind.name
-
-    @property
-    def env(self) -> str:
-        """The environment variable that sets it."""
-        return PREFIX + self.name.upper()
-
-
-def _path(value: object) -> Path:
-    if not isinstance(value, str | Path) or not str(value) or set(str(value)) & {"\0", "?"}:
-        raise ValueError
-    return Path(value).expanduser()
-
-
-def _database(value: object) -> str:
-    if not isinstance(value, str) or re.split(r"[+:]", value, maxsplit=1)[0] not in _DATABASES:
-        raise ValueError
-    if "://" not in value:
-        raise ValueError
-    return value
-
-
-def _flag(value: object) -> bool:
-    if isinstance(value, bool):
-        return value
-    if not isinstance(value, str) or value.lower() not in _YES | _NO:
-        raise ValueError
-    return value.lower() in _YES
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError  # noqa: TRY004  # the caller knows one way to say that a value is not allowed
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError
-    return number
-
-
-def _count(low: int, high: int) -> Kind:
-    def parse(value: object) -> int:
-        number = _number(value)
-        if number != int(number) or not low <= number <= high:
-            raise ValueError
-        return int(number)
-
-    return Kind("whole number", f"a whole number from {low} to {high}", parse)
-
-
-def _seconds(low: float, high: float) -> Kind:
-    def parse(value: object) -> float:
-        number = _number(value)
-        if not low <= number <= high:
-            raise ValueError
-        return number
-
-    return Kind("seconds", f"a number of seconds from {low:g} to {high:.0f}", parse)
-
-
-def _size(low: int) -> Kind:
-    def parse(value: object) -> int:
-        found = re.fullmatch(r"\s*([0-9.]+)\s*([a-zA-Z]*)\s*", str(value))
-        if isinstance(value, bool) or found is None:
-            raise ValueError
-        units = {unit.lower(): factor for unit, factor in _UNIT_BYTES.items()} | {"": 1}
-        if (unit := found[2].lower()) not in units:
-            raise ValueError
-        size = int(float(found[1]) * units[unit])
-        if size < low:
-            raise ValueError
-        return size
-
-    return Kind("size", f"a size such as 500MB or 1GiB, at least {low >> 20}MiB", parse)
-
-
-SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "home",
-        Kind("path", "the path of a folder, without '?'", _path),
-        None,
-        "$XDG_DATA_HOME/grange, else ~/.local/share/grange",
-        "The folder in which Grange keeps its own state on this machine.",
-    ),
-    Setting(
-        "database",
-        Kind("URL", "a URL that begins with sqlite, postgresql, mysql or mariadb", _database),
-        None,
-        "sqlite:///<home>/grange.db",
-        "Where the ledger is kept. PostgreSQL and MySQL need an extra each.",
-    ),
-    Setting(
-        "workers",
-        _count(1, 1024),
-        None,
-        "the number of cores that this process may use",
-        "How many worker processes work on a run.",
-    ),
-    Setting(
-        "retries",
-        _count(0, 100),
-        2,
-        "2",
-        "How often a failed item is tried again before it counts as failed.",
-    ),
-    Setting(
-        "retry_delay_seconds",
-        _seconds(0, _DAY_SECONDS),
-        1.0,
-        "1",
-        "How long the first retry waits; each further one waits twice as long.",
-    ),
-    Setting(
-        "timeout_seconds",
-        _seconds(0.001, 365 * _DAY_SECONDS),
-        None,
-        "none",
-        "How long one attempt at an item may take before it is killed.",
-    ),
-    Setting(
-        "lease_seconds",
-        _seconds(1, _DAY_SECONDS),
-        60.0,
-        "60",
-        "How long a worker may stay silent before others take over its work.",
-    ),
-    Setting(
-        "recycle_bytes",
-        _size(16 << 20),
-        1 << 30,
-        "1GiB",
-        "How much a worker's memory may grow before a fresh one takes its place.",
-    ),
-    Setting(
-        "debug",
-        Kind("yes or no", "true or false", _flag),
-        fallback=False,
-        default="false",
-        help="Whether an error shows where in the code it happened.",
-    ),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,6 +30,18 @@ class Settings:
     timeout_seconds: float | None
     lease_seconds: float
     recycle_bytes: int
+    server: str | None
+    host: str
+    port: int
+    tls: str | None
+    public_url: str | None
+    plain_http: bool
+    sessions: str
+    shares: str | None
+    commands: str
+    quota_bytes: int
+    runs_at_once: int
+    streams: int
     debug: bool
     file: Path | None = None  # the settings file that was read
     sources: Mapping[str, str] = field(default_factory=dict)

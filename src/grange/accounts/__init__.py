@@ -1,0 +1,1 @@
+"""Who may do what: users, groups, sessions, tokens, and the audit log of what they did."""

@@ -1,0 +1,1 @@
+"""The typed client of Grange's own HTTP API, and the types that travel over it."""

@@ -1,0 +1,230 @@
+"""The one exception tree of Grange.
+
+Every error that a user can meet is one of these. A class has a stable `code`
+(what programs match on), a message (what happened, to what) and a hint (what
+to do next). The CLI and the HTTP API each map the tree in one place.
+
+    GrangeError
+    ├── UsageError              the caller asked for something that makes no sense
+    │   ├── SettingInvalid
+    │   ├── ParameterInvalid
+    │   ├── InputsInvalid
+    │   ├── PipelineInvalid
+    │   ├── RequestInvalid
+    │   ├── PasswordRefused
+    │   └── ArchiveRefused
+    ├── TooLarge
+    │   └── QuotaExceeded
+    ├── NotAuthenticated        nobody knows who is asking
+    │   └── CredentialsInvalid
+    ├── NotAllowed              known who is asking, and they may not
+    │   └── ForgeryRefused
+    ├── TooMany                 too often or too many at once: later it may work
+    ├── NotFound
+    │   ├── RunNotFound
+    │   ├── ItemNotFound
+    │   ├── PipelineNotFound
+    │   ├── UserNotFound
+    │   ├── GroupNotFound
+    │   ├── TokenNotFound
+    │   ├── FolderNotFound
+    │   └── UploadNotFound
+    ├── Conflict                the request is fine, the state of things is not
+    │   ├── NameTaken
+    │   ├── SetUpAlready
+    │   ├── LastAdmin
+    │   ├── UploadConflict
+    │   ├── RepeatedDifferently
+    │   ├── OutputInUse
+    │   ├── RunBusy
+    │   ├── RunEnded
+    │   ├── RunIncomplete
+    │   ├── ItemsFailed
+    │   └── TransitionIllegal
+    ├── ExtraMissing            an optional part is not installed
+    ├── AuditBroken             the audit log is not what was written
+    ├── ServerError             a client's trouble with a server
+    │   ├── ServerUnreachable
+    │   ├── ServerRefused
+    │   └── ServerUntrusted
+    ├── StoreError
+    │   ├── StorePathRefused
+    │   ├── StoreMissing
+    │   ├── StoreFull
+    │   ├── StoreDenied
+    │   └── StoreCorrupt
+    ├── DatabaseError
+    │   ├── DatabaseUnreachable
+    │   ├── DatabaseBusy
+    │   ├── DatabaseFull
+    │   ├── DatabaseNewer
+    │   └── DatabaseCorrupt
+    ├── EngineError
+    │   ├── WorkerStartFailed
+    │   └── ChannelBroken
+    └── TaskError               why one attempt at one task failed
+        ├── InputMissing
+        ├── InputUnreadable
+        ├── InputChanged
+        ├── OutputRefused
+        ├── CommandFailed
+        ├── CommandKilled
+        ├── CommandNotFound
+        ├── PipelineFailed
+        ├── TaskTimedOut
+        ├── MemoryExceeded
+        ├── ReuseStale
+        └── WorkerLost
+"""
+
+from grange.errors.base import GrangeError
+from grange.errors.parts import (
+    AuditBroken,
+    ChannelBroken,
+    DatabaseBusy,
+    DatabaseCorrupt,
+    DatabaseError,
+    DatabaseFull,
+    DatabaseNewer,
+    DatabaseUnreachable,
+    EngineError,
+    ExtraMissing,
+    ServerError,
+    ServerRefused,
+    ServerUnreachable,
+    ServerUntrusted,
+    StoreCorrupt,
+    StoreDenied,
+    StoreError,
+    StoreFull,
+    StoreMissing,
+    StorePathRefused,
+    WorkerStartFailed,
+)
+from grange.errors.requests import (
+    ArchiveRefused,
+    Conflict,
+    CredentialsInvalid,
+    FolderNotFound,
+    ForgeryRefused,
+    GroupNotFound,
+    InputsInvalid,
+    ItemNotFound,
+    ItemsFailed,
+    LastAdmin,
+    NameTaken,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    OutputInUse,
+    ParameterInvalid,
+    PasswordRefused,
+    PipelineInvalid,
+    PipelineNotFound,
+    QuotaExceeded,
+    RepeatedDifferently,
+    RequestInvalid,
+    RunBusy,
+    RunEnded,
+    RunIncomplete,
+    RunNotFound,
+    SettingInvalid,
+    SetUpAlready,
+    TokenNotFound,
+    TooLarge,
+    TooMany,
+    TransitionIllegal,
+    UploadConflict,
+    UploadNotFound,
+    UsageError,
+    UserNotFound,
+)
+from grange.errors.tasks import (
+    CommandFailed,
+    CommandKilled,
+    CommandNotFound,
+    InputChanged,
+    InputMissing,
+    InputUnreadable,
+    MemoryExceeded,
+    OutputRefused,
+    PipelineFailed,
+    ReuseStale,
+    TaskError,
+    TaskTimedOut,
+    WorkerLost,
+)
+
+__all__ = [
+    "ArchiveRefused",
+    "AuditBroken",
+    "ChannelBroken",
+    "CommandFailed",
+    "CommandKilled",
+    "CommandNotFound",
+    "Conflict",
+    "CredentialsInvalid",
+    "DatabaseBusy",
+    "DatabaseCorrupt",
+    "DatabaseError",
+    "DatabaseFull",
+    "DatabaseNewer",
+    "DatabaseUnreachable",
+    "EngineError",
+    "ExtraMissing",
+    "FolderNotFound",
+    "ForgeryRefused",
+    "GrangeError",
+    "GroupNotFound",
+    "InputChanged",
+    "InputMissing",
+    "InputUnreadable",
+    "InputsInvalid",
+    "ItemNotFound",
+    "ItemsFailed",
+    "LastAdmin",
+    "MemoryExceeded",
+    "NameTaken",
+    "NotAllowed",
+    "NotAuthenticated",
+    "NotFound",
+    "OutputInUse",
+    "OutputRefused",
+    "ParameterInvalid",
+    "PasswordRefused",
+    "PipelineFailed",
+    "PipelineInvalid",
+    "PipelineNotFound",
+    "QuotaExceeded",
+    "RepeatedDifferently",
+    "RequestInvalid",
+    "ReuseStale",
+    "RunBusy",
+    "RunEnded",
+    "RunIncomplete",
+    "RunNotFound",
+    "ServerError",
+    "ServerRefused",
+    "ServerUnreachable",
+    "ServerUntrusted",
+    "SetUpAlready",
+    "SettingInvalid",
+    "StoreCorrupt",
+    "StoreDenied",
+    "StoreError",
+    "StoreFull",
+    "StoreMissing",
+    "StorePathRefused",
+    "TaskError",
+    "TaskTimedOut",
+    "TokenNotFound",
+    "TooLarge",
+    "TooMany",
+    "TransitionIllegal",
+    "UploadConflict",
+    "UploadNotFound",
+    "UsageError",
+    "UserNotFound",
+    "WorkerLost",
+    "WorkerStartFailed",
+]

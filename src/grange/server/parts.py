@@ -1,0 +1,32 @@
+"""What the server is wired from: one object, made by the composition root, held by the app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from grange.accounts.service import Accounts
+    from grange.db import Database
+    from grange.runs.service import Runs
+    from grange.server.events import Hub
+    from grange.settings import Settings
+    from grange.uploads.service import Uploads
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The services behind the API and the pages. Routers reach them through `visitors` alone."""
+
+    settings: Settings
+    database: Database
+    accounts: Accounts
+    runs: Runs
+    uploads: Uploads
+    hub: Hub
+    outputs: Path  # below it, each run of the server has a folder for its results
+    wake: Callable[[], None]  # tells whoever drives runs that there may be something to do
+    started_at: float

@@ -1,0 +1,1 @@
+"""The pages: server-rendered, live by small modules, usable without a mouse."""
