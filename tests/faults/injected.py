@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 # What imports a function by name has to be loaded before the function is replaced.
-DRIVER_MODULES = ("grange.bootstrap", "grange.runs.dispatch", "grange.runs.report")
+DRIVER_MODULES = ("grange.bootstrap.embedded", "grange.runs.dispatch", "grange.runs.report")
 WORKER_MODULES = ("grange.worker.__main__", "grange.pipelines.command.pipeline")
 AS_WORKER = "--as-worker"
 
@@ -36,7 +36,7 @@ def main(fault: str, struck: str, *words: str) -> None:
         importlib.import_module("grange.worker.__main__").main()
         return
     if who == "worker":
-        bootstrap = importlib.import_module("grange.bootstrap")
+        bootstrap = importlib.import_module("grange.bootstrap.embedded")
         command = [sys.executable, __file__, fault, struck, AS_WORKER]
         bootstrap.worker_command = lambda: command  # type: ignore[attr-defined]
     sys.argv = ["grange", *words]

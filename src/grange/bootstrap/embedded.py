@@ -1,8 +1,4 @@
-"""The composition root: settings in, wired programs out.
-
-A `Site` is what the commands and the Python API talk to. Here it is the
-embedded one: this process's own database, folders and workers, no daemon.
-"""
+"""The embedded site: this process's own database, folders and workers, no daemon."""
 
 from __future__ import annotations
 
@@ -39,7 +35,7 @@ def open_site(settings: Settings) -> Iterator[Site]:
     from grange.db import open_database
     from grange.db.schema import prepare
 
-    _make_home(settings.home)
+    make_home(settings.home)
     database = open_database(settings.database)
     try:
         prepare(database)
@@ -54,7 +50,8 @@ def open_site(settings: Settings) -> Iterator[Site]:
         database.close()
 
 
-def _make_home(home: Path) -> None:
+def make_home(home: Path) -> None:
+    """Make the folder of Grange's own state, for its owner alone."""
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -67,7 +64,7 @@ def worker_command() -> list[str]:
     return [sys.executable, "-m", "grange.worker"]
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
     """This process's environment, and in it the settings that came as flags."""
     from grange.settings import SETTINGS
 
@@ -185,7 +182,7 @@ class Site:
                 stderr=log,
                 start_new_session=True,
                 cwd="/",
-                env=_environment(self._settings),
+                env=environment(self._settings),
             )
         return process.pid
 
