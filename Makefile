@@ -18,7 +18,7 @@ help: ## Say what there is
 .PHONY: install
 install: .venv/.contributor ## Make .venv with Grange (editable) and all tools of a contributor
 
-.venv/.user: pyproject.toml constraints.txt
+.venv/.user: pyproject.toml constraints.txt hatch_build.py src/grange/server/web/package-lock.json
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
 	@$(BIN)/pip install --quiet --disable-pip-version-check \
