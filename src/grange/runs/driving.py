@@ -206,6 +206,9 @@ def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, lo
 
 def _own_before_ns(connection: Connection, row: Record, store: Store) -> int:
     """Since when there are results of runs in the store; 0 when that can't be told any more."""
+    if row.owner is not None:
+        # A server gives each run a folder of its own: nobody keeps anything else in it.
+        return 0
     query = select(runs.c.number).where(
         runs.c.out == row.out, runs.c.number != row.number, runs.c.started_at.is_not(None)
     )

@@ -64,6 +64,8 @@ class RunSpec:
     name: str = ""
     priority: int = 0
     cwd: str = ""
+    owner: str | None = None  # the user whose run it is, on a server
+    shared_with: str | None = None  # the group whose members may look at it
 
 
 @dataclass(slots=True)
@@ -121,6 +123,8 @@ class RunView:
     counts: Counts
     bytes_total: int
     driver: str | None = None
+    owner: str | None = None
+    shared_with: str | None = None
 
     @property
     def interrupted(self) -> bool:

@@ -53,6 +53,13 @@ def find_run(database: Database, text: str) -> RunView:
     return view_of(row)
 
 
+def run_of_id(database: Database, run: str) -> RunView | None:
+    """The run of exactly this id, if there is one."""
+    with database.read() as connection:
+        row = connection.execute(select(runs).where(runs.c.id == run)).first()
+    return view_of(row) if row is not None else None
+
+
 def unfinished_run(database: Database, *, request_key: str) -> str | None:
     """The id of the unfinished run of this very request."""
     query = select(runs.c.id).where(runs.c.request_key == request_key, runs.c.out_key.is_not(None))
@@ -75,11 +82,11 @@ def iterate_items(
             query = query.where(items.c.state == state)
         with database.read() as connection:
             rows = connection.execute(query.order_by(items.c.id).limit(PAGE)).all()
-            files = _outputs(connection, rows) if with_outputs else {}
+            files = outputs_of(connection, rows) if with_outputs else {}
         if not rows:
             return
         last = rows[-1].id
-        yield from (_item(row, files.get(row.id, ())) for row in rows)
+        yield from (item_of(row, files.get(row.id, ())) for row in rows)
 
 
 def ended_since(
@@ -99,8 +106,8 @@ def ended_since(
     )
     with database.read() as connection:
         rows = connection.execute(query.limit(limit)).all()
-        files = _outputs(connection, rows)
-    return [_item(row, files.get(row.id, ())) for row in rows]
+        files = outputs_of(connection, rows)
+    return [item_of(row, files.get(row.id, ())) for row in rows]
 
 
 def find_item(database: Database, number: int, path: str) -> ItemView:
@@ -124,8 +131,8 @@ def find_item(database: Database, number: int, path: str) -> ItemView:
             raise ItemNotFound(
                 f"The run has {what} {path!r}.", hint="See them all: grange runs items RUN"
             )
-        files = _outputs(connection, rows)
-    return _item(rows[0], files.get(rows[0].id, ()))
+        files = outputs_of(connection, rows)
+    return item_of(rows[0], files.get(rows[0].id, ()))
 
 
 def failures(database: Database, number: int, *, limit: int = 50) -> list[FailureGroup]:
@@ -207,6 +214,8 @@ def view_of(row: Record) -> RunView:
         counts=counts_of(row),
         bytes_total=row.bytes_total,
         driver=words(row.driver) if working else None,
+        owner=row.owner,
+        shared_with=row.shared_with,
     )
 
 
@@ -228,7 +237,8 @@ def _by_prefix(connection: Connection, text: str) -> Record | None:
     return rows[0] if rows else None
 
 
-def _outputs(connection: Connection, rows: Any) -> dict[int, tuple[dict[str, Any], ...]]:  # noqa: ANN401
+def outputs_of(connection: Connection, rows: Any) -> dict[int, tuple[dict[str, Any], ...]]:  # noqa: ANN401
+    """The outputs of these items, by the items' ids."""
     found: dict[int, list[dict[str, Any]]] = {}
     ids = [row.id for row in rows]
     for start in range(0, len(ids), PAGE):
@@ -239,7 +249,8 @@ def _outputs(connection: Connection, rows: Any) -> dict[int, tuple[dict[str, Any
     return {item: tuple(files) for item, files in found.items()}
 
 
-def _item(row: Record, files: tuple[dict[str, Any], ...]) -> ItemView:
+def item_of(row: Record, files: tuple[dict[str, Any], ...]) -> ItemView:
+    """An item's row as people see it."""
     return ItemView(
         id=row.id,
         path=row.path,

@@ -9,12 +9,13 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grange.core.states import ItemState, RunState
 from grange.db import Database
-from grange.errors import RunBusy
+from grange.errors import GrangeError, RunBusy
 from grange.errors import RunEnded as RunHasEnded
 from grange.runs import queries
 from grange.runs.models import (
@@ -54,8 +55,16 @@ class Runs:
         self._lease_seconds = lease_seconds
         self._delay_seconds = delay_seconds
 
-    def submit(self, spec: RunSpec, found: Iterable[NewItem]) -> Submitted:
+    def submit(
+        self,
+        spec: RunSpec,
+        found: Iterable[NewItem],
+        id: str | None = None,  # noqa: A002
+    ) -> Submitted:
         """Put a run on disk, streaming its items.
+
+        With an `id` chosen beforehand, doing it again finds the very same run,
+        or goes on with it where a dead process had left it.
 
         The very same request as that of an unfinished run goes on with that
         one: inputs that are new by now join it, unless somebody works on it.
@@ -63,18 +72,31 @@ class Runs:
         Raises:
             OutputInUse: An unfinished run of another request writes to the same place.
             InputsInvalid: There is no input.
+            RunBusy: Another submission of the same `id` is under way.
         """
         from grange.runs import submission
 
-        opened = submission.open_run(self._database, spec)
+        known = queries.run_of_id(self._database, id) if id else None
+        if known is not None and known.state is not RunState.SUBMITTING:
+            return Submitted(run=known, resumed=True, driver=known.driver)
+        opened = submission.open_run(self._database, spec, id)
         run = queries.find_run(self._database, opened.id)
+        if opened.busy and id is not None and run.state is RunState.SUBMITTING:
+            raise RunBusy(f"Run {id} is being submitted.", hint="Ask again in a moment.")
         if opened.busy:
             return Submitted(run=run, resumed=True, driver=run.driver)
         if opened.state is RunState.CANCELLING:
             # Whoever was to stop it has died: bring it to its end, then begin anew.
             self._cancel_here(run)
             opened = submission.open_run(self._database, spec)
-        submission.add_items(self._database, opened, found)
+        try:
+            submission.add_items(self._database, opened, found)
+        except BaseException:
+            if id is not None:
+                # Whoever asked is told, and may ask anew: nothing half stays behind.
+                with suppress(GrangeError):
+                    submission.withdraw(self._database, opened)
+            raise
         submission.seal(self._database, opened)
         return Submitted(run=queries.find_run(self._database, opened.id), resumed=opened.known)
 

@@ -44,8 +44,8 @@ class Opened:
     busy: bool = False
 
 
-def open_run(database: Database, spec: RunSpec) -> Opened:
-    """Make a run, or find the unfinished one of the very same request.
+def open_run(database: Database, spec: RunSpec, run: str | None = None) -> Opened:
+    """Make a run, with the id `run` if one is given, or find the unfinished one of this request.
 
     It is this process's to fill, until `seal`, unless it says `busy`; one that
     is being cancelled is left as it is.
@@ -56,10 +56,10 @@ def open_run(database: Database, spec: RunSpec) -> Opened:
     key = request_key(spec)
     driver = this_driver()
     try:
-        return database.transact(lambda connection: _open(connection, spec, key, driver))
+        return database.transact(lambda connection: _open(connection, spec, key, driver, run))
     except Duplicate:
         # Another process was faster with the same output folder: its run is there now.
-        return database.transact(lambda connection: _open(connection, spec, key, driver))
+        return database.transact(lambda connection: _open(connection, spec, key, driver, run))
 
 
 def add_items(database: Database, opened: Opened, found: Iterable[NewItem]) -> None:
@@ -91,10 +91,11 @@ def seal(database: Database, opened: Opened) -> None:
 
     def work(connection: Connection) -> bool:
         _hold(connection, opened)
-        query = select(func.count(), func.coalesce(func.sum(items.c.size), 0)).where(
-            items.c.run == opened.number
-        )
-        number, size = connection.execute(query).one()
+        ids = items.c.id
+        query = select(
+            func.count(), func.coalesce(func.sum(items.c.size), 0), func.min(ids), func.max(ids)
+        ).where(items.c.run == opened.number)
+        number, size, first, last = connection.execute(query).one()
         if not number:
             connection.execute(delete(runs).where(runs.c.number == opened.number))
             return False
@@ -105,6 +106,8 @@ def seal(database: Database, opened: Opened) -> None:
                 state=str(move(RunState.SUBMITTING, RunState.WAITING)),
                 items_total=number,
                 bytes_total=size,
+                items_first=first,
+                items_last=last,
                 driver=None,
                 driver_until=None,
             )
@@ -118,12 +121,25 @@ def seal(database: Database, opened: Opened) -> None:
         )
 
 
-def _open(connection: Connection, spec: RunSpec, key: str, driver: Driver) -> Opened:
+def withdraw(database: Database, opened: Opened) -> None:
+    """Take back a run whose submission failed, if this process holds it still."""
+
+    def work(connection: Connection) -> None:
+        _hold(connection, opened)
+        connection.execute(delete(items).where(items.c.run == opened.number))
+        connection.execute(delete(runs).where(runs.c.number == opened.number))
+
+    database.transact(work)
+
+
+def _open(
+    connection: Connection, spec: RunSpec, key: str, driver: Driver, run: str | None
+) -> Opened:
     place = out_key(spec.out)
     query = select(runs).where(runs.c.out_key == place).with_for_update()
     present = connection.execute(query).first()
     if present is None:
-        return _insert(connection, spec, key, place, driver)
+        return _insert(connection, spec, run or new_id(), key, driver)
     if present.request_key != key:
         raise _in_use(present, spec)
     state = RunState(present.state)
@@ -168,8 +184,7 @@ def _in_use(present: Record, spec: RunSpec) -> OutputInUse:
     return OutputInUse(message, hint=hint)
 
 
-def _insert(connection: Connection, spec: RunSpec, key: str, place: str, driver: Driver) -> Opened:
-    run = new_id()
+def _insert(connection: Connection, spec: RunSpec, run: str, key: str, driver: Driver) -> Opened:
     result = connection.execute(
         insert(runs).values(
             id=run,
@@ -182,7 +197,7 @@ def _insert(connection: Connection, spec: RunSpec, key: str, place: str, driver:
             models=dict(spec.models),
             function_key=spec.function_key,
             request_key=key,
-            out_key=place,
+            out_key=out_key(spec.out),
             out=spec.out,
             inputs=dict(spec.inputs),
             plan={
@@ -194,6 +209,8 @@ def _insert(connection: Connection, spec: RunSpec, key: str, place: str, driver:
             retries=spec.retries,
             timeout_seconds=spec.timeout_seconds,
             created_at=time.time(),
+            owner=spec.owner,
+            shared_with=spec.shared_with,
             **_in_hand(driver),
         )
     )

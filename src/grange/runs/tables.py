@@ -59,8 +59,27 @@ runs = Table(
     Column("items_cancelled", BigId, nullable=False, server_default="0"),
     Column("items_reused", BigId, nullable=False, server_default="0"),
     Column("bytes_total", BigId, nullable=False, server_default="0"),
+    # The user whose run it is; nothing for one that was begun without a server.
+    Column("owner", String(10), nullable=True),
+    # The group whose members may look at it.
+    Column("shared_with", String(10), nullable=True),
+    # Between these lie the ids of its items, so that a page of them needs no index of its own.
+    Column("items_first", BigId, nullable=True),
+    Column("items_last", BigId, nullable=True),
     Index("ix_runs_function_key", "function_key"),
-    Index("ix_runs_state", "state"),
+    Index("ix_runs_state_created_at", "state", "created_at"),
+    Index("ix_runs_owner_created_at", "owner", "created_at", **where_set("owner")),
+    Index("ix_runs_owner_state_created_at", "owner", "state", "created_at", **where_set("owner")),
+    Index(
+        "ix_runs_shared_with_created_at", "shared_with", "created_at", **where_set("shared_with")
+    ),
+    Index(
+        "ix_runs_shared_with_state_created_at",
+        "shared_with",
+        "state",
+        "created_at",
+        **where_set("shared_with"),
+    ),
 )
 
 items = Table(
