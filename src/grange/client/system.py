@@ -1,0 +1,23 @@
+"""How the server does."""
+
+from __future__ import annotations
+
+from grange.client.connection import Connection
+from grange.client.schemas.system import Health
+from grange.client.schemas.system import System as SystemState
+
+
+class System:
+    """What the API says of itself."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Speak over this connection."""
+        self._at = connection
+
+    def read_health(self) -> Health:
+        """Whether it answers, and of which version it is; anyone may ask."""
+        return self._at.get(Health, "health")
+
+    def read_system(self) -> SystemState:
+        """How the site does, for administrators."""
+        return self._at.get(SystemState, "system")
