@@ -67,7 +67,11 @@ class ParameterInfo:
 
 def describe(pipeline: Pipeline[Any]) -> list[ParameterInfo]:
     """The parameters of a pipeline, in the order in which they are written."""
-    schema = _schema(pipeline)
+    return describe_schema(_schema(pipeline))
+
+
+def describe_schema(schema: Schema) -> list[ParameterInfo]:
+    """The parameters that a JSON schema has, which a pipeline elsewhere may have made."""
     required = set(schema.get("required", ()))
     definitions = schema.get("$defs", {})
     return [

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from grange.errors import SettingInvalid
+from grange.settings.credentials import TOKEN_VARIABLE, read_credentials
+from grange.settings.places import xdg_folder
 from grange.settings.table import PREFIX, SETTINGS, Setting
 
 FILE_VARIABLE = "GRANGE_CONFIG"
 
-# Upper-case variables of ours that are no settings: the mark that a worker puts on what it starts.
-OTHER_VARIABLES = frozenset({FILE_VARIABLE, "GRANGE_WORKER"})
+# Upper-case variables of ours that are no settings: a token is a secret, and shown nowhere;
+# the other is the mark that a worker puts on what it starts.
+OTHER_VARIABLES = frozenset({FILE_VARIABLE, TOKEN_VARIABLE, "GRANGE_WORKER"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +50,7 @@ class Settings:
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def source(self, name: str) -> str:
-        """Where the value comes from: `default`, `file`, `environment` or `flag`."""
+        """Where the value comes from: `default`, `login`, `file`, `environment` or `flag`."""
         return self.sources.get(name, "default")
 
     def shown(self, name: str) -> str:
@@ -85,6 +88,8 @@ def load(
             parsed = _parsed(setting, value, place)
             values[setting.name] = folder / parsed if isinstance(parsed, Path) else parsed
             sources[setting.name] = source
+    if "server" not in values and (credentials := read_credentials(environment)):
+        values["server"], sources["server"] = credentials.server, "login"
     return Settings(**_completed(values, environment), file=path, sources=sources)
 
 
@@ -92,7 +97,7 @@ def settings_file(environment: Mapping[str, str]) -> Path:
     """The settings file that is read when it is there."""
     if named := environment.get(FILE_VARIABLE):
         return Path(named).expanduser().absolute()
-    folder = _xdg_folder(environment, "XDG_CONFIG_HOME", ".config")
+    folder = xdg_folder(environment, "XDG_CONFIG_HOME", ".config")
     return folder / "grange" / "grange.toml"
 
 
@@ -108,7 +113,7 @@ def _completed(values: dict[str, Any], environment: Mapping[str, str]) -> dict[s
     for setting in SETTINGS:
         values.setdefault(setting.name, setting.fallback)
     if values["home"] is None:
-        values["home"] = _xdg_folder(environment, "XDG_DATA_HOME", ".local/share") / "grange"
+        values["home"] = xdg_folder(environment, "XDG_DATA_HOME", ".local/share") / "grange"
     if values["database"] is None:
         values["database"] = f"sqlite:///{values['home'] / 'grange.db'}"
     if values["workers"] is None:
@@ -121,14 +126,6 @@ def _settings_file(environment: Mapping[str, str], file: Path | None) -> Path | 
     path = (file or settings_file(environment)).absolute()
     asked_for = file is not None or environment.get(FILE_VARIABLE)
     return path if asked_for or path.exists() else None
-
-
-def _xdg_folder(environment: Mapping[str, str], variable: str, default: str) -> Path:
-    # The XDG specification says that a relative path is to be ignored.
-    folder = Path(environment.get(variable) or "")
-    if folder.is_absolute():
-        return folder
-    return Path(environment.get("HOME") or Path.home()) / default
 
 
 def _from_file(path: Path) -> Iterator[tuple[Setting, object, str]]:
