@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from grange.accounts.service import Accounts
+    from grange.accounts.sessions import SessionCache
     from grange.db import Database
     from grange.runs.service import Runs
     from grange.server.events import Hub
@@ -24,9 +25,12 @@ class Parts:
     settings: Settings
     database: Database
     accounts: Accounts
+    cache: SessionCache
     runs: Runs
     uploads: Uploads
     hub: Hub
     outputs: Path  # below it, each run of the server has a folder for its results
     wake: Callable[[], None]  # tells whoever drives runs that there may be something to do
     started_at: float
+    url: str  # the address under which people reach the server, for links
+    is_driven: Callable[[], bool]  # whether somebody who drives runs is alive

@@ -1,1 +1,17 @@
 """The HTTP API under /api/v1: thin routers, one document."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from grange.server.api import audit, groups, session, setup, system, tokens, users
+
+ROUTERS: tuple[APIRouter, ...] = (
+    setup.router,
+    session.router,
+    users.router,
+    groups.router,
+    tokens.router,
+    audit.router,
+    system.router,
+)

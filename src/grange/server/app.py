@@ -1,0 +1,45 @@
+"""The app: routers, pages, guards, and errors that are told in one way."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+from grange.server import guard, refusals
+from grange.server.api import ROUTERS
+from grange.server.documents import API, PROBLEMS, document, operation_id
+from grange.server.visitors import Visitor
+
+if TYPE_CHECKING:
+    from grange.server.parts import Parts
+
+
+def make_app(parts: Parts) -> FastAPI:
+    """The whole server as an ASGI app over these services."""
+    app = FastAPI(
+        title="Grange",
+        version=version("grange"),
+        # The pages of FastAPI load scripts from elsewhere.
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=operation_id,
+    )
+    app.state.parts = parts
+    refusals.install(app)
+    for router in ROUTERS:
+        app.include_router(router, prefix=API, responses=PROBLEMS)
+    _serve_document(app)
+    guard.install(app, parts.settings)
+    return app
+
+
+def _serve_document(app: FastAPI) -> None:
+    @app.get(f"{API}/openapi.json", include_in_schema=False, response_class=JSONResponse)
+    def show_document(_visitor: Visitor) -> dict[str, Any]:
+        """The document of the API, for people and programs that may use it."""
+        return document(app)

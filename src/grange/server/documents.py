@@ -1,0 +1,53 @@
+"""What the document of the API says of all operations alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fastapi.openapi.utils import get_openapi
+
+from grange.client.schemas.basis import Problem
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from fastapi.routing import APIRoute
+
+API = "/api/v1"
+PROBLEM_TYPE = "application/problem+json"
+
+# Every router names these, so that every operation tells its errors in the same words.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "What went wrong, as RFC 9457 says.",
+        "content": {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+}
+
+_DESCRIPTION = """Lists come in pages: `next` of one is the `after` of the following.
+Creates take an `Idempotency-Key`: the same request again gives the same answer, and makes nothing.
+Errors are problem documents (RFC 9457) whose `code` is for programs and whose `hint` for people."""
+
+_SECURITY = {
+    "token": {"type": "http", "scheme": "bearer", "description": "A token: grange_<id>_<secret>."},
+    "session": {"type": "apiKey", "in": "cookie", "name": "grange_session"},
+}
+
+
+def operation_id(route: APIRoute) -> str:
+    """An operation is called as its function is: `list_runs`."""
+    return route.name
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document; made once, at the first call."""
+    if app.openapi_schema is None:
+        made = get_openapi(
+            title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes
+        )
+        components = made.setdefault("components", {})
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        components.setdefault("schemas", {})["Problem"] = problem
+        components["securitySchemes"] = _SECURITY
+        made["security"] = [{name: []} for name in _SECURITY]
+        app.openapi_schema = made
+    return app.openapi_schema

@@ -1,0 +1,207 @@
+"""Who is asking: a session's cookie or a token's text becomes an actor, here and nowhere else.
+
+A browser sends its cookie with whatever request any page makes. So a request
+that changes something and comes with a cookie has to bring the session's own
+`X-CSRF-Token` too (or the field `csrf` of a form), which only pages of this
+server know. A token is sent by programs on purpose and needs no such proof.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from grange.accounts.models import Actor, Place, Role, Scope, Session
+from grange.errors import CredentialsInvalid, ForgeryRefused, NotAllowed, NotAuthenticated
+from grange.server.parts import Parts
+
+if TYPE_CHECKING:
+    from grange.accounts.models import OpenedSession
+    from grange.settings import Settings
+
+SESSION_SECONDS = 30 * 86_400
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+CSRF_HEADER = "x-csrf-token"
+CSRF_FIELD = "csrf"
+FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+# What a browser says of itself is kept in the audit log: the beginning of it will do.
+LONGEST_AGENT = 200
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Who is asking, and the session that they ask through, if it is one."""
+
+    actor: Actor
+    session: Session | None = None
+
+    @property
+    def csrf(self) -> str | None:
+        """What a page has to send back with whatever changes something."""
+        return self.session.csrf if self.session else None
+
+
+def parts(request: Request) -> Parts:
+    """What the server is wired from."""
+    found: Parts = request.app.state.parts
+    return found
+
+
+def place(request: Request) -> Place:
+    """Where the request comes from, for the audit log and for counting failed logins."""
+    agent = request.headers.get("user-agent", "")
+    shown = "".join(letter if letter.isprintable() else "�" for letter in agent)
+    return Place(address=_address(request), agent=shown[:LONGEST_AGENT])
+
+
+async def visit(request: Request) -> Visit:
+    """Who is asking.
+
+    Raises:
+        NotAuthenticated: The request brings neither a session nor a token, or a wrong one.
+        ForgeryRefused: It brings a session, and nothing proves that the session's page made it.
+    """
+    known: Visit | None = getattr(request.state, "visit", None)
+    if known is None:
+        known = await _visit(request)
+        if known.session and request.method not in SAFE_METHODS:
+            await _check_forgery(request, known.session)
+        request.state.visit = known
+    return known
+
+
+async def visit_if_any(request: Request) -> Visit | None:
+    """Who is asking, or nobody: for pages that are there for everyone."""
+    try:
+        return await visit(request)
+    except NotAuthenticated:
+        return None
+
+
+async def _reader(visit: Annotated[Visit, Depends(visit)]) -> Actor:
+    return _allowed(visit.actor, Scope.READ)
+
+
+async def _submitter(visit: Annotated[Visit, Depends(visit)]) -> Actor:
+    return _allowed(visit.actor, Scope.RUN)
+
+
+async def _administrator(visit: Annotated[Visit, Depends(visit)]) -> Actor:
+    if visit.actor.user.role is not Role.ADMIN:
+        raise NotAllowed("Only administrators may do this.", hint="Ask one of them.")
+    return _allowed(visit.actor, Scope.ADMIN)
+
+
+Here = Annotated[Parts, Depends(parts)]
+Whereabouts = Annotated[Place, Depends(place)]
+Visiting = Annotated[Visit, Depends(visit)]
+VisitingPerhaps = Annotated[Visit | None, Depends(visit_if_any)]
+Visitor = Annotated[Actor, Depends(_reader)]
+Submitter = Annotated[Actor, Depends(_submitter)]
+Administrator = Annotated[Actor, Depends(_administrator)]
+
+
+def is_secure(settings: Settings) -> bool:
+    """Whether browsers reach this server by HTTPS alone."""
+    return settings.tls is not None or (settings.public_url or "").startswith("https://")
+
+
+def cookie_name(settings: Settings) -> str:
+    """The session's cookie; by HTTPS under a name that no neighbouring site can set."""
+    return "__Host-grange_session" if is_secure(settings) else "grange_session"
+
+
+def give_cookie(response: Response, opened: OpenedSession, settings: Settings) -> None:
+    """Log the browser in that gets this answer."""
+    response.set_cookie(
+        cookie_name(settings),
+        opened.secret,
+        max_age=SESSION_SECONDS,
+        httponly=True,
+        samesite="lax",
+        secure=is_secure(settings),
+    )
+
+
+def take_cookie(response: Response, settings: Settings) -> None:
+    """Let the browser that gets this answer forget its session."""
+    response.delete_cookie(
+        cookie_name(settings), httponly=True, samesite="lax", secure=is_secure(settings)
+    )
+
+
+async def _visit(request: Request) -> Visit:
+    accounts = parts(request).accounts
+    where = place(request)
+    if text := _token(request):
+        return Visit(await run_in_threadpool(accounts.actor_of_token, text, place=where))
+    if secret := request.cookies.get(cookie_name(parts(request).settings)):
+        actor, session = await run_in_threadpool(accounts.actor_of_session, secret, place=where)
+        return Visit(actor, session)
+    raise NotAuthenticated("Nobody is logged in.", hint="Log in, or send a token.")
+
+
+def _token(request: Request) -> str | None:
+    header = request.headers.get("authorization")
+    if header is None:
+        return None
+    scheme, _, text = header.partition(" ")
+    if scheme.lower() != "bearer" or not text.strip():
+        raise CredentialsInvalid(
+            "The header Authorization holds no token.",
+            hint="Send: Authorization: Bearer grange_<id>_<secret>",
+        )
+    return text.strip()
+
+
+async def _check_forgery(request: Request, session: Session) -> None:
+    given = request.headers.get(CSRF_HEADER)
+    if given is None and request.headers.get("content-type", "").startswith(FORM_TYPES):
+        field = (await request.form()).get(CSRF_FIELD)
+        given = field if isinstance(field, str) else None
+    if given is None or not hmac.compare_digest(given.encode(), session.csrf.encode()):
+        raise ForgeryRefused(
+            "Nothing proves that a page of this server made this request.",
+            hint="Load the page again. Programs send a token, or the header X-CSRF-Token.",
+        )
+
+
+def _allowed(actor: Actor, scope: Scope) -> Actor:
+    if not actor.may(scope):
+        raise NotAllowed(
+            f"This needs the scope {scope}, which {_lacking(actor, scope)}.",
+            hint="Use a token that has it." if actor.token else "Ask an administrator.",
+        )
+    return actor
+
+
+def _lacking(actor: Actor, scope: Scope) -> str:
+    if scope in actor.scopes:
+        return f"the role {actor.user.role} does not give"
+    return "this token does not have" if actor.token else "this session does not have"
+
+
+def _address(request: Request) -> str:
+    """The client's address; what a proxy says of it counts if the proxy is this machine's own."""
+    peer = request.client.host if request.client else ""
+    forwarded = request.headers.getlist("x-forwarded-for")
+    if not forwarded or parts(request).settings.public_url is None or not _is_loopback(peer):
+        return peer
+    # The last one is what the proxy itself saw; those before it anybody can write.
+    last = forwarded[-1].rpartition(",")[2].strip()
+    try:
+        return str(ipaddress.ip_address(last))
+    except ValueError:
+        return peer
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
