@@ -1,0 +1,74 @@
+"""How values look on pages: times, sizes, numbers, ids."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from markupsafe import Markup
+
+from grange.runs.report import words
+from grange.server.web.texts import Texts
+
+# Short enough to read out, long enough to find one's own.
+SHORT_ID = 6
+_STEPS = ((60, "second"), (60, "minute"), (24, "hour"), (30, "day"), (12, "month"))
+# Within so many seconds it is "just now".
+_NOW = 10
+
+
+def filters(t: Texts) -> Mapping[str, Callable[..., Any]]:
+    """The filters of one language's templates."""
+    return {
+        "ago": lambda at: ago(t, at),
+        "clock": clock,
+        "size": words.size,
+        "number": words.number,
+        "duration": words.duration,
+        "short_id": lambda text: text[:SHORT_ID],
+        "shortened": words.shortened,
+        "initials": initials,
+    }
+
+
+def ago(t: Texts, at: float | None) -> Markup:
+    """A point in time from here, with the exact one on hover; the page keeps it current."""
+    if at is None:
+        return Markup("<span class=quiet>{}</span>").format(t("frame.time.never"))
+    moment = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}" title="{}" data-ago>{}</time>').format(
+        moment.isoformat(timespec="seconds"), words.moment(at), relative(t, at - time.time())
+    )
+
+
+def clock(at: float | None) -> Markup:
+    """A point in time, exactly; in the reader's own time zone where scripts run."""
+    if at is None:
+        return Markup("")
+    moment = datetime.fromtimestamp(at, UTC)
+    return Markup('<time datetime="{}" data-clock>{}</time>').format(
+        moment.isoformat(timespec="seconds"), moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+    )
+
+
+def relative(t: Texts, seconds: float) -> str:
+    """A distance in time in words: 3 minutes ago, in 2 days."""
+    count, unit = abs(seconds), "year"
+    if count < _NOW:
+        return t("frame.time.now")
+    for length, name in _STEPS:
+        if count < length:
+            unit = name
+            break
+        count /= length
+    way = "past" if seconds < 0 else "future"
+    return t.n(f"frame.time.{way}.{unit}", int(count))
+
+
+def initials(name: str) -> str:
+    """The letters that stand for a person: Ada Lovelace is AL."""
+    parts = name.split() or ["?"]
+    chosen = parts if len(parts) == 1 else [parts[0], parts[-1]]
+    return "".join(part[0] for part in chosen).upper()

@@ -1,0 +1,12 @@
+"""The pages by what they are about; each module has a router of its own."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+
+def routers() -> list[APIRouter]:
+    """All of them, in the order in which addresses are looked up."""
+    from grange.server.web.pages import theme
+
+    return [theme.router]

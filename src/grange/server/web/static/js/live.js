@@ -1,0 +1,103 @@
+// What the server tells by itself: one stream of events for each tab.
+//
+// The stream heals itself. The browser takes up a broken one with the id of the
+// last event that it saw; a refused one is asked for again here. A tab that
+// nobody looks at gives its stream back, since a browser has few per server.
+
+const FIRST_WAIT = 500;
+const LONGEST_WAIT = 10_000;
+const HIDDEN_FOR = 30_000;
+// A break this short is not worth a word.
+const QUIET_FOR = 700;
+const SAID_FOR = 4000;
+const EVENTS = ["run", "items", "gone"];
+
+const listeners = new Map();
+let address = "";
+let source = null;
+let wait = FIRST_WAIT;
+let broken = 0;
+let told = null;
+let again = 0;
+let hidden = 0;
+
+/** Call `handler` with the data of each event of this name; `back` comes after a break. */
+export function on(name, handler) {
+  listeners.set(name, [...(listeners.get(name) ?? []), handler]);
+}
+
+/** Follow these topics from now on. */
+export function follow(topics) {
+  const query = topics.map((topic) => `topic=${encodeURIComponent(topic)}`).join("&");
+  address = `/api/v1/events?${query}`;
+  open();
+  document.addEventListener("visibilitychange", look);
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", (event) => event.persisted && open());
+}
+
+function open() {
+  close();
+  source = new EventSource(address);
+  source.addEventListener("open", opened);
+  source.addEventListener("error", failed);
+  for (const name of EVENTS) {
+    source.addEventListener(name, (event) => tell(name, JSON.parse(event.data)));
+  }
+}
+
+function close() {
+  clearTimeout(again);
+  source?.close();
+  source = null;
+}
+
+function tell(name, data) {
+  for (const handler of listeners.get(name) ?? []) handler(data);
+}
+
+function opened() {
+  wait = FIRST_WAIT;
+  document.documentElement.dataset.live = "on";
+  if (!broken) return;
+  broken = 0;
+  hush();
+  tell("back");
+}
+
+function failed() {
+  if (!broken) {
+    broken = Date.now();
+    document.documentElement.dataset.live = "off";
+    setTimeout(complain, QUIET_FOR);
+  }
+  // A stream that broke off is taken up by the browser; one that was refused is not.
+  if (source?.readyState !== EventSource.CLOSED) return;
+  clearTimeout(again);
+  again = setTimeout(open, wait);
+  wait = Math.min(wait * 2, LONGEST_WAIT);
+}
+
+function look() {
+  clearTimeout(hidden);
+  if (document.hidden) {
+    hidden = setTimeout(close, HIDDEN_FOR);
+  } else if (!source) {
+    broken ||= Date.now();
+    open();
+  }
+}
+
+function complain() {
+  if (!broken || told) return;
+  told = document.getElementById("offline");
+  if (told) told.textContent = told.dataset.lost;
+}
+
+function hush() {
+  if (!told) return;
+  const place = told;
+  told = null;
+  place.textContent = place.dataset.back;
+  setTimeout(() => told || (place.textContent = ""), SAID_FOR);
+}
