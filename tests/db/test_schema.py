@@ -77,9 +77,44 @@ def check_0001_runs(connection: Connection) -> None:
     assert _only_row(connection, "outputs", "item", "path", "size") == (9, FOX, 5)
 
 
+def seed_0002_accounts(connection: Connection) -> None:
+    """Put a user with all that may hang on one, and a line of the audit log, into 0002."""
+    user = {"id": "u1", "email": "fox@example.org", "name": FOX, "role": "member"}
+    user |= {"password": "hash", "quota_bytes": 2**53 + 1, "created_at": 1.5}
+    group = {"id": "g1", "name": FOX, "created_at": 1.5}
+    key = {"key": "k", "kind": "reset", "user": "u1", "created_at": 1.5, "expires_at": 2.5}
+    session = {"id": "s1", "key": "k", "user": "u1", "created_at": 1.5, "seen_at": 2.0}
+    session |= {"expires_at": 2.5}
+    token = {"id": "t1", "key": "k", "user": "u1", "name": FOX, "scopes": "read"}
+    token |= {"created_at": 1.5, "expires_at": 2.5}
+    failures = {"subject": "s", "failures": 3, "first_at": 1.5, "last_at": 2.5}
+    line = {"number": 1, "at": 1.5, "who": FOX, "action": "user.made", "target": FOX, "hash": "h"}
+    line |= {"outcome": "done", "address": "::1", "detail": "{}"}
+    repeat = {"user": "u1", "key": "k", "fingerprint": "f", "resource": "r7", "created_at": 1.5}
+    _insert(connection, users=user, user_groups=group, login_failures=failures)
+    _insert(connection, group_members={"group": "g1", "user": "u1"}, one_time_keys=key)
+    _insert(connection, sessions=session, tokens=token, audit=line, repeats=repeat)
+
+
+def check_0002_accounts(connection: Connection) -> None:
+    """See that all of it is as it was."""
+    assert _only_row(connection, "users", "id", "name", "disabled") == ("u1", FOX, 0)
+    assert _only_row(connection, "users", "password", "quota_bytes") == ("hash", 2**53 + 1)
+    assert _only_row(connection, "user_groups", "id", "name") == ("g1", FOX)
+    assert _only_row(connection, "group_members", "group", "user") == ("g1", "u1")
+    assert _only_row(connection, "one_time_keys", "kind", "user") == ("reset", "u1")
+    assert _only_row(connection, "sessions", "user", "seen_at", "agent") == ("u1", 2.0, "")
+    assert _only_row(connection, "tokens", "user", "name", "used_at") == ("u1", FOX, None)
+    assert _only_row(connection, "login_failures", "failures", "blocked_until") == (3, 0)
+    assert _only_row(connection, "audit", "number", "who", "hash") == (1, FOX, "h")
+    assert _only_row(connection, "audit_head", "id", "number") == (1, 0)
+    assert _only_row(connection, "repeats", "resource", "answer") == ("r7", None)
+
+
 # For each revision: what is put in once it is reached, and how that looks from then on.
 DATA: dict[str, tuple[Callable[[Connection], None], Callable[[Connection], None]]] = {
     "0001_runs": (seed_0001_runs, check_0001_runs),
+    "0002_accounts": (seed_0002_accounts, check_0002_accounts),
 }
 
 
@@ -145,7 +180,7 @@ def test_prepare_is_done_once(db: Database) -> None:
     prepare(db)
 
     assert current(db) == HEAD
-    _check(db, [HEAD])
+    _check(db, ["0001_runs"])
 
 
 def test_processes_may_prepare_at_once(db: Database) -> None:
@@ -232,7 +267,7 @@ def test_a_change_of_tables_sets_off_no_cascade(tmp_path: Path) -> None:
             connection.execute(text("ALTER TABLE runs_new RENAME TO runs"))
             connection.execute(text("CREATE UNIQUE INDEX u ON runs (number)"))
 
-        _check(db, [HEAD])
+        _check(db, ["0001_runs"])
 
 
 def test_a_change_that_breaks_foreign_keys_is_undone(tmp_path: Path) -> None:
@@ -245,7 +280,7 @@ def test_a_change_that_breaks_foreign_keys_is_undone(tmp_path: Path) -> None:
         with pytest.raises(errors.DatabaseError, match="foreign keys"), db.alter() as connection:
             connection.execute(text("DELETE FROM runs"))
 
-        _check(db, [HEAD])
+        _check(db, ["0001_runs"])
 
 
 def _all_tables() -> MetaData:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
+from enum import Enum, StrEnum
+from typing import Any, Generic, TypeVar
 
 JSON = Any
+T = TypeVar("T")
 
 
 class Role(StrEnum):
@@ -154,3 +155,54 @@ class AuditVerdict:
     def whole(self) -> bool:
         """Whether nothing was changed."""
         return self.broken_at is None
+
+
+class Keep(Enum):
+    """Says of a value that it stays as it is, where None is a value of its own."""
+
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserChange:
+    """What to change of a user; what is left out stays. None as quota is the site's default."""
+
+    name: str | None = None
+    role: Role | None = None
+    disabled: bool | None = None
+    quota_bytes: int | Keep | None = Keep.KEEP
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedSession:
+    """A session that has just begun: `secret` is the cookie's text, and is kept nowhere else."""
+
+    secret: str = field(repr=False)
+    session: Session
+    user: User
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeToken:
+    """A new token with its text, which can't be had a second time."""
+
+    token: Token
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invited:
+    """A user who may choose a password by this one-time key, until it expires."""
+
+    user: User
+    key: str = field(repr=False)
+    expires_at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[T]):
+    """A part of a list; `next` is the `after` of the part that follows, None at the end."""
+
+    items: list[T]
+    next: str | None = None
+    total: int | None = None

@@ -1,0 +1,41 @@
+"""The accounts of a site: everything that others may ask of them, in one object."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from grange.accounts import keys, limits, people, tokens, visits
+from grange.accounts.auditing import Auditing
+from grange.accounts.entrance import Entrance
+from grange.accounts.groups import Groups
+from grange.accounts.models import Actor
+from grange.accounts.tokens import Tokens
+from grange.accounts.users import Users
+
+
+class Accounts(Entrance, Tokens, Users, Groups, Auditing):
+    """Who may do what. Each base class is a topic, and they know each other's tables alone.
+
+    Many threads and processes may use it at once. Whatever changes accounts is written
+    to the audit log in the same transaction, and holds at once for what is open: in this
+    process and wherever the cache is shared, elsewhere within seconds.
+    """
+
+    @staticmethod
+    def operator() -> Actor:
+        """Whoever runs commands on the server's own machine, without logging in."""
+        return people.operator()
+
+    def sweep(self) -> None:
+        """Delete what is over: sessions, keys, counts of failures, tokens of long ago."""
+        now = self.clock()
+
+        def work(connection: Connection) -> None:
+            for topic in (visits, keys, limits, tokens):
+                topic.sweep(connection, now=now)
+
+        self.change(work)
+
+    def close(self) -> None:
+        """Close the cache; the database is its opener's to close."""
+        self.recall.close()
