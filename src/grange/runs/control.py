@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from sqlalchemy import Connection, Update, delete, select, update
 
@@ -23,6 +24,7 @@ from grange.runs.tables import attempts, items, outputs, runs, tasks
 
 # Rows deleted in one transaction, so that others get their turn.
 DELETE_BATCH = 20_000
+WAITING_STATES = (str(RunState.PAUSED), str(RunState.WAITING))
 
 
 def ask_cancel(database: Database, run: RunView) -> bool:
@@ -47,6 +49,19 @@ def ask_cancel(database: Database, run: RunView) -> bool:
         return not driven
 
     return database.transact(work)
+
+
+def change(database: Database, run: RunView, values: Mapping[str, str | int | None]) -> None:
+    """Change what is not None; an empty group is none."""
+    given = {name: value for name, value in values.items() if value is not None}
+    if "shared_with" in given:
+        given["shared_with"] = given["shared_with"] or None  # type: ignore[assignment]
+    if given:
+        database.transact(
+            lambda connection: connection.execute(
+                update(runs).where(runs.c.number == run.number).values(**given)
+            )
+        )
 
 
 def close_cancelled(database: Database, number: int, *, now: float) -> None:
@@ -77,12 +92,15 @@ def pause(database: Database, run: RunView) -> None:
 
 
 def unpause(database: Database, run: RunView) -> None:
-    """Let a paused run wait for whoever goes on with it; any other is left as it is."""
+    """Let a paused run wait for whoever goes on with it; any other is left as it is.
+
+    One that waits already loses the note of what was in its way: it is worth another try.
+    """
 
     def work(connection: Connection) -> None:
         connection.execute(
             update(runs)
-            .where(runs.c.number == run.number, runs.c.state == RunState.PAUSED)
+            .where(runs.c.number == run.number, runs.c.state.in_(WAITING_STATES))
             .values(state=str(RunState.WAITING), note="")
         )
 

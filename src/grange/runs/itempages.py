@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select
@@ -12,15 +13,19 @@ from sqlalchemy import Connection, Select, func, or_, select
 from grange.core.states import ItemState
 from grange.db import Database, among
 from grange.errors import ItemNotFound
+from grange.runs.manifest import published_path
 from grange.runs.models import ItemView, RunView
 from grange.runs.pages import Part, bad_cursor, holds
 from grange.runs.queries import item_of, outputs_of
 from grange.runs.tables import Record, items, outputs, runs
+from grange.storage import file_uri, uri_key
 
 # A text that few items hold is looked for in windows of so many ids, for so long;
 # then the page ends early and says where to go on.
 WINDOW = 20_000
 PATIENCE_SECONDS = 0.4
+# Folders in folders that are looked through for an input.
+DEEPEST = 64
 # Reasons of failure that are looked through one by one.
 MOST_CODES = 100
 # Fewer ended items than this are sorted; more are met soon enough in their order.
@@ -209,3 +214,43 @@ def page_of_outputs(database: Database, run: RunView, *, after: str | None, limi
     more = len(rows) > limit
     rows = rows[:limit]
     return Part(rows, f"{rows[-1].item}_{rows[-1].number}" if more else None)
+
+
+def digest_of(database: Database, run: RunView, path: str) -> str | None:
+    """The sha256 of a published file by its path below the run's outputs.
+
+    Items are found by where their inputs lie, which has an index; None where
+    that tells nothing, as for the run's own files.
+    """
+    with database.read() as connection:
+        plan = connection.execute(select(runs.c.plan).where(runs.c.number == run.number)).scalar()
+        keys = {
+            uri_key(file_uri(Path(root) / rest) if rest else file_uri(Path(root)))
+            for label, root in (plan or {}).get("roots", ())
+            for rest in _inputs_of(path, label)
+        }
+        found = select(items.c.id, items.c.path).where(
+            items.c.uri_key.in_(sorted(keys)), items.c.run == run.number
+        )
+        for item, item_path in connection.execute(found):
+            folder = published_path(item_path)
+            if path.startswith(f"{folder}/"):
+                query = select(outputs.c.sha256).where(
+                    outputs.c.item == item, outputs.c.path == path[len(folder) + 1 :]
+                )
+                digest: str | None = connection.execute(query).scalar()
+                return digest
+    return None
+
+
+def _inputs_of(path: str, label: str) -> Iterator[str]:
+    """The inputs below a root, or the root itself, whose outputs may have this path."""
+    first, slash, rest = path.partition("/")
+    for whole in {path, f"{first.removesuffix('.item')}{slash}{rest}"}:
+        if not whole.startswith(label):
+            continue
+        if label and not label.endswith("/"):
+            yield ""  # a single file
+            continue
+        parts = whole[len(label) :].split("/")[:DEEPEST]
+        yield from ("/".join(parts[:count]) for count in range(1, len(parts)))

@@ -64,6 +64,7 @@ class RunSpec:
     name: str = ""
     priority: int = 0
     cwd: str = ""
+    roots: Sequence[tuple[str, str]] = ()  # (label, path) of each input, where that is kept
     owner: str | None = None  # the user whose run it is, on a server
     shared_with: str | None = None  # the group whose members may look at it
 

@@ -31,6 +31,7 @@ from grange.runs.models import (
     RunView,
     Submitted,
 )
+from grange.runs.reads import Reads
 
 if TYPE_CHECKING:
     from grange.core.events import Observer
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from grange.runs.driving import Grip
 
 
-class Runs:
+class Runs(Reads):
     """The runs of one ledger. Safe to use from several threads and processes at once."""
 
     def __init__(
@@ -50,7 +51,7 @@ class Runs:
         delay_seconds: float = 1.0,
     ) -> None:
         """Look after the runs of `database`; logs go below `logs`, a folder for each run."""
-        self._database = database
+        super().__init__(database)
         self._logs = logs
         self._lease_seconds = lease_seconds
         self._delay_seconds = delay_seconds
@@ -179,6 +180,22 @@ class Runs:
     def failures(self, run: RunView) -> list[FailureGroup]:
         """Why items failed, the most frequent reason first."""
         return queries.failures(self._database, run.number)
+
+    def change(
+        self,
+        run: RunView,
+        *,
+        name: str | None = None,
+        priority: int | None = None,
+        shared_with: str | None = None,
+    ) -> RunView:
+        """Change what is given; sharing with "" is sharing with nobody."""
+        from grange.runs import control
+
+        control.change(
+            self._database, run, {"name": name, "priority": priority, "shared_with": shared_with}
+        )
+        return queries.find_run(self._database, run.id)
 
     def cancel(self, run: RunView) -> RunView:
         """Call the run off: whoever drives it stops within seconds; else it ends here and now."""

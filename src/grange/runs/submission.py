@@ -205,6 +205,7 @@ def _insert(connection: Connection, spec: RunSpec, run: str, key: str, driver: D
                 "reports": spec.reports,
                 "reads_name": spec.reads_name,
                 "cwd": spec.cwd,
+                **({"roots": [list(root) for root in spec.roots]} if spec.roots else {}),
             },
             retries=spec.retries,
             timeout_seconds=spec.timeout_seconds,

@@ -1,0 +1,95 @@
+"""What a run has published: listed, found, zipped, removed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from grange.client.schemas.basis import Page
+from grange.client.schemas.runs import OutputFile
+from grange.errors import StoreMissing
+from grange.runs.manifest import published_path
+from grange.runs.models import ITEMS_FILE, REPORT_FILE, REPORT_FOLDER, RUN_FILE, RunView
+from grange.runs.service import Runs
+from grange.server import zipping
+from grange.storage import Store, Stored, open_store
+
+OWN_FILES = (REPORT_FILE, RUN_FILE, ITEMS_FILE)
+# Of the pipeline's own report, so many files are listed.
+MOST_REPORT_FILES = 1000
+
+
+@dataclass(frozen=True)
+class Found:
+    """A published file, and the store that it lies in."""
+
+    store: Store
+    stored: Stored
+    sha256: str | None
+
+    @property
+    def name(self) -> str:
+        """What it is called when it is saved."""
+        return self.stored.path.rpartition("/")[2]
+
+
+def listed(runs: Runs, run: RunView, *, after: str | None, limit: int) -> Page[OutputFile]:
+    """The run's own files first, then those of its items in their order."""
+    part = runs.page_of_outputs(run, after=after, limit=limit)
+    files = [] if after else list(_own(run))
+    files += [
+        OutputFile(
+            path=f"{published_path(row.item_path)}/{row.path}",
+            size=row.size,
+            sha256=row.sha256,
+            item=row.item,
+        )
+        for row in part.rows
+    ]
+    return Page(items=files, next=part.next)
+
+
+def find(runs: Runs, run: RunView, path: str) -> Found:
+    """The published file of this path.
+
+    Raises:
+        StoreMissing: There is none.
+        StorePathRefused: The path leads elsewhere.
+    """
+    store = open_store(run.out)
+    stored = store.stat(path)
+    if stored is None:
+        raise StoreMissing(f"The run has published nothing as {path[:200]!r}.")
+    return Found(store, stored, runs.digest_of(run, path))
+
+
+def zipped(run: RunView) -> Iterator[bytes]:
+    """All that the run has published as one .zip, made while it is read."""
+    store = open_store(run.out)
+    return zipping.stream(
+        (one.path, one.mtime_ns or 0, store.read(one.path)) for one in store.list()
+    )
+
+
+def remove(run: RunView, below: Path) -> None:
+    """Remove the run's whole folder, if it is one that the server has made."""
+    folder = below / run.id
+    if run.owner is not None and open_store(run.out).url == open_store(folder.as_uri()).url:
+        aside = folder.with_name(f".{run.id}.deleted")
+        if folder.exists() and not aside.exists():
+            os.rename(folder, aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _own(run: RunView) -> Iterator[OutputFile]:
+    store = open_store(run.out)
+    for name in OWN_FILES:
+        if (stored := store.stat(name)) is not None:
+            yield OutputFile(path=name, size=stored.size)
+    for number, stored in enumerate(store.list(REPORT_FOLDER)):
+        if number == MOST_REPORT_FILES:
+            return
+        yield OutputFile(path=stored.path, size=stored.size)
