@@ -109,5 +109,6 @@ def _log_to_stderr(*, debug: bool) -> None:
         level=logging.DEBUG if debug else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
-    # Each start, stop and refused connection in uvicorn's words says nothing new.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # What these say of each start says nothing new.
+    for name in ("uvicorn", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -8,13 +8,17 @@ answer; with another request under that key it is a mistake of the client's.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, Request
 from pydantic import BaseModel, StringConstraints
 
 from grange.accounts.repeats import Repeats
+from grange.errors import GrangeError
+from grange.server.problems import http_status
 from grange.server.visitors import Here, Visitor
 
 A = TypeVar("A", bound=BaseModel)
@@ -53,7 +57,8 @@ class Once:
         begun = self._repeats.begin(self._user, self._key, self._fingerprint(body))
         if begun.answer is not None:
             return kind.model_validate(begun.answer)
-        made = make(begun.resource_id)
+        with self._forgetting(self._key):
+            made = make(begun.resource_id)
         self._repeats.finish(self._user, self._key, made.model_dump(mode="json"))
         return made
 
@@ -68,9 +73,20 @@ class Once:
         if self._key is None:
             return make()
         begun = self._repeats.begin(self._user, self._key, self._fingerprint(body))
-        made = make() if begun.answer is None else again(begun.answer["id"])
+        with self._forgetting(self._key):
+            made = make() if begun.answer is None else again(begun.answer["id"])
         self._repeats.finish(self._user, self._key, {"id": of(made)})
         return made
+
+    @contextmanager
+    def _forgetting(self, key: str) -> Iterator[None]:
+        """A request that was refused made nothing: mended, it may come under the same key."""
+        try:
+            yield
+        except GrangeError as error:
+            if http_status(error) < HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._repeats.forget(self._user, key)
+            raise
 
     def _fingerprint(self, body: BaseModel) -> str:
         return hashlib.sha256(f"{self._what}\n{body.model_dump_json()}".encode()).hexdigest()

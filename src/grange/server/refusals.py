@@ -51,7 +51,7 @@ def answer(document: Mapping[str, object], headers: Mapping[str, str] | None = N
 def refusal(error: errors.GrangeError, *, status: int | None = None) -> Response:
     """The answer to a program that says this error."""
     document = problem(error) | ({"status": status} if status else {})
-    return answer(document, _headers(error, status=status))
+    return answer(document, _headers(error))
 
 
 def fault(error: BaseException) -> dict[str, object]:
@@ -84,7 +84,7 @@ def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-def _headers(error: errors.GrangeError, *, status: int | None = None) -> dict[str, str]:
+def _headers(error: errors.GrangeError) -> dict[str, str]:
     if isinstance(error, errors.TooMany):
         return {"Retry-After": str(max(1, math.ceil(error.retry_seconds)))}
     if isinstance(error, errors.DatabaseBusy | errors.DatabaseUnreachable):

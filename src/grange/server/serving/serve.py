@@ -29,12 +29,12 @@ def serve(
     app: FastAPI,
     listener: Listener,
     *,
-    ready: Callable[[str], None],
+    ready: Callable[[], None],
     stopping: Callable[[], None],
 ) -> None:
     """Answer requests until SIGTERM or SIGINT.
 
-    `ready` is called with the address once the first request would be
+    `ready` is called once the first request would be
     answered; `stopping` when the end has begun, so that what would stay open
     for ever can be closed.
     """
@@ -55,7 +55,7 @@ def serve(
         timeout_graceful_shutdown=GRACE_SECONDS,
         ssl_context_factory=(lambda _config, _default: tls) if tls else None,
     )
-    server = _Server(config, url=listener.url, ready=ready, stopping=stopping)
+    server = _Server(config, ready=ready, stopping=stopping)
     server.run(sockets=[listener.socket])
 
 
@@ -66,25 +66,23 @@ class _Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         *,
-        url: str,
-        ready: Callable[[str], None],
+        ready: Callable[[], None],
         stopping: Callable[[], None],
     ) -> None:
         super().__init__(config)
-        self._url = url
         self._ready = ready
         self._stopping = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._ready(self._url)
+        self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stopping()
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         """Take the signals to stop, without raising them again: there is more to be closed."""
         taken = (signal.SIGINT, signal.SIGTERM)
         before = {one: signal.signal(one, self.handle_exit) for one in taken}
