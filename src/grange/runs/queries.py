@@ -110,6 +110,19 @@ def ended_since(
     return [item_of(row, files.get(row.id, ())) for row in rows]
 
 
+def last_ended(database: Database, number: int) -> tuple[float, int]:
+    """The (time, id) of the run's item that ended last; (0, 0) before the first."""
+    query = (
+        select(items.c.ended_at, items.c.id)
+        .where(items.c.run == number, items.c.ended_at.is_not(None))
+        .order_by(items.c.ended_at.desc(), items.c.id.desc())
+        .limit(1)
+    )
+    with database.read() as connection:
+        row = connection.execute(query).first()
+    return (row[0], row[1]) if row is not None else (0.0, 0)
+
+
 def find_item(database: Database, number: int, path: str) -> ItemView:
     """The item of this path; also by the end of its path, when just one ends so.
 

@@ -169,6 +169,10 @@ class Runs(Reads):
         """Items that ended after one of this (time, id), in the order of their ends."""
         return queries.ended_since(self._database, run.number, after=after, limit=limit)
 
+    def last_ended(self, run: RunView) -> tuple[float, int]:
+        """The (time, id) of the item that ended last; what `ended` goes on after."""
+        return queries.last_ended(self._database, run.number)
+
     def item(self, run: RunView, path: str) -> ItemView:
         """The item of a path, or of the end of one."""
         return queries.find_item(self._database, run.number, path)

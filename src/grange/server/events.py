@@ -1,0 +1,336 @@
+"""What happens to runs, told to whoever listens, as it happens and each thing once.
+
+One task looks into the ledger for all who listen, a few times a second, and
+encodes what it finds once. Nothing is kept here that the ledger doesn't have:
+the id of each event is a place in it, from which any later server goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from grange.client.schemas import runs as schemas
+from grange.errors import RequestInvalid, TooMany
+from grange.server.shown import Veil, ended_shown
+from grange.server.snapshots import Snapshots
+
+if TYPE_CHECKING:
+    from grange.runs.models import ItemView, RunView
+    from grange.runs.pages import Sight
+    from grange.runs.service import Runs
+
+LOOK_SECONDS = 0.25
+HEARTBEAT_SECONDS = 15.0
+# A stream ends by itself then; whoever comes back proves anew who they are.
+LIFE_SECONDS = 600.0
+STREAMS_PER_USER = 50
+RUNS_PER_STREAM = 50
+# Items in one event at most, and bytes that wait for a reader before it counts as gone.
+BATCH = 500
+MOST_WAITING_BYTES = 4 << 20
+RETRY_SECONDS = 2.0
+# How the wish for everything that has happened before is written.
+START = "start"
+
+Place = tuple[float, int]  # when an item ended, and its id
+
+
+@dataclass(eq=False)
+class Listener:
+    """One stream: what it follows, how far it has come, and what waits to be sent."""
+
+    user: str
+    sight: Sight
+    all_runs: bool
+    places: dict[str, Place]  # by the run's id
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    snapshots: dict[str, bytes] = field(default_factory=dict)  # only the newest of each run counts
+    items: deque[tuple[str, Place, bytes]] = field(default_factory=deque)
+    waiting_bytes: int = 0
+    closed: bool = False
+
+    def tell_run(self, run: str, data: bytes) -> None:
+        """Let the reader know how a run stands now."""
+        self.snapshots[run] = data
+        self.ready.set()
+
+    def tell_items(self, run: str, place: Place, data: bytes) -> None:
+        """Let the reader know of items; one who reads too slowly is let go, and may come back."""
+        self.items.append((run, place, data))
+        self.waiting_bytes += len(data)
+        if self.waiting_bytes > MOST_WAITING_BYTES:
+            self.close()
+        self.ready.set()
+
+    def close(self) -> None:
+        """End the stream."""
+        self.closed = True
+        self.items.clear()
+        self.snapshots.clear()
+        self.ready.set()
+
+    def take(self) -> bytes:
+        """All that waits, as it is sent."""
+        self.ready.clear()
+        told = []
+        while self.items:
+            run, self.places[run], data = self.items.popleft()
+            told.append(b"id: " + self.cursor() + b"\n" + data)
+        # After the items: a page that hears of a run's end has heard of its items before.
+        told += self.snapshots.values()
+        self.snapshots.clear()
+        self.waiting_bytes = 0
+        return b"".join(told)
+
+    def cursor(self) -> bytes:
+        """How far this stream has come, in a form that any later server understands."""
+        return ",".join(f"{run}:{at!r}:{item}" for run, (at, item) in self.places.items()).encode()
+
+
+@dataclass(eq=False)
+class Channel:
+    """A run that somebody follows, and how far it has been told."""
+
+    run: RunView
+    place: Place
+    counts: object = None  # when these are the same, no item has ended since
+    listeners: set[Listener] = field(default_factory=set)
+
+
+class Hub:
+    """Tells listeners about runs. Belongs to the event loop that it is first used in."""
+
+    def __init__(self, runs: Runs, veil: Veil, *, streams: int) -> None:
+        """Tell of these runs to at most so many streams at once."""
+        self._runs = runs
+        self._veil = veil
+        self._limit = streams
+        self._snapshots = Snapshots(runs, veil)
+        self._listeners: set[Listener] = set()
+        self._users: Counter[str] = Counter()
+        self._channels: dict[int, Channel] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open."""
+        return len(self._listeners)
+
+    @property
+    def limit(self) -> int:
+        """How many may be."""
+        return self._limit
+
+    def enter(
+        self,
+        user: str,
+        sight: Sight,
+        *,
+        runs: Sequence[RunView],
+        all_runs: bool = False,
+        after: str | None = None,
+    ) -> Listener:
+        """Take a listener in, to be given to `stream`; its runs are those that it may see.
+
+        Raises:
+            TooMany: There are as many streams as there may be.
+            RequestInvalid: `after` is no id of an event, or there are too many runs.
+        """
+        if self._closed or len(self._listeners) >= self._limit:
+            raise _full("The server has as many open pages and clients as it may have.")
+        if self._users[user] >= STREAMS_PER_USER:
+            raise _full("You have as many open pages and clients as one user may have.")
+        if len(runs) > RUNS_PER_STREAM:
+            message = f"One stream follows at most {RUNS_PER_STREAM} runs."
+            raise RequestInvalid(message, hint="Follow `runs`, or open another stream.")
+        listener = Listener(user, sight, all_runs, _places(after, runs))
+        self._listeners.add(listener)
+        self._users[user] += 1
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """Let a listener go."""
+        if listener not in self._listeners:
+            return
+        listener.close()
+        self._listeners.discard(listener)
+        self._users[listener.user] -= 1
+        self._users += Counter()
+        for number in [
+            number for number, one in self._channels.items() if listener in one.listeners
+        ]:
+            self._drop(number, listener)
+
+    async def stream(self, listener: Listener, runs: Sequence[RunView]) -> AsyncIterator[bytes]:
+        """What the listener is sent, until it leaves, its life is over, or the hub closes."""
+        try:
+            self._loop = asyncio.get_running_loop()
+            yield f"retry: {round(RETRY_SECONDS * 500)}\n\n".encode()
+            for run in runs:
+                async for data in self._catch_up(listener, run):
+                    yield data
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._keep_looking())
+            ends = time.monotonic() + LIFE_SECONDS
+            while not listener.closed and time.monotonic() < ends:
+                try:
+                    await asyncio.wait_for(listener.ready.wait(), HEARTBEAT_SECONDS)
+                except TimeoutError:
+                    yield b": still here\n\n"
+                    continue
+                if data := listener.take():
+                    yield data
+                if not listener.all_runs and not listener.places:
+                    return
+        finally:
+            self.leave(listener)
+
+    def close(self) -> None:
+        """End all streams; from any thread. Nobody is taken in from then on."""
+        self._closed = True
+        if self._loop is not None and not self._loop.is_closed():
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._close_all)
+
+    def _close_all(self) -> None:
+        for listener in list(self._listeners):
+            listener.close()
+
+    # ---- coming in
+
+    async def _catch_up(self, listener: Listener, run: RunView) -> AsyncIterator[bytes]:
+        """What has ended since the listener's place; then it joins those who hear what is new."""
+        while not listener.closed:
+            channel = self._channels.get(run.number)
+            place = listener.places[run.id]
+            if channel is None and place == (0.0, -1):
+                # From now on: whatever the ledger has by the next look counts as old.
+                newest = await asyncio.to_thread(self._runs.last_ended, run)
+                place = listener.places[run.id] = newest
+                channel = self._channels.get(run.number)
+            elif channel is not None and place == (0.0, -1):
+                place = listener.places[run.id] = channel.place
+            if channel is None or place >= channel.place:
+                self._join(listener, run, place)
+                snapshot = await asyncio.to_thread(self._snapshots.one, run)
+                yield b"id: " + listener.cursor() + b"\n" + snapshot
+                return
+            ended = await asyncio.to_thread(self._runs.ended, run, after=place, limit=BATCH)
+            ended = [item for item in ended if _place(item) <= channel.place]
+            if not ended:
+                listener.places[run.id] = channel.place
+                continue
+            listener.places[run.id] = _place(ended[-1])
+            yield b"id: " + listener.cursor() + b"\n" + self._items(run.id, ended)
+
+    def _join(self, listener: Listener, run: RunView, place: Place) -> None:
+        channel = self._channels.get(run.number)
+        if channel is None:
+            channel = self._channels[run.number] = Channel(run, place)
+        channel.listeners.add(listener)
+
+    def _drop(self, number: int, listener: Listener) -> None:
+        channel = self._channels[number]
+        channel.listeners.discard(listener)
+        if not channel.listeners:
+            del self._channels[number]
+
+    # ---- looking
+
+    async def _keep_looking(self) -> None:
+        while self._listeners:
+            await self._look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        everyone = [one for one in self._listeners if one.all_runs]
+        snapshots = await asyncio.to_thread(
+            self._snapshots.look, list(self._channels), everything=bool(everyone)
+        )
+        present = {run.number: run for run in snapshots.runs}
+        for number, channel in list(self._channels.items()):
+            run = present.get(number)
+            if run is None:
+                self._gone(number, channel, list(channel.listeners))
+                continue
+            if (run.owner, run.shared_with) != (channel.run.owner, channel.run.shared_with):
+                self._gone(
+                    number, channel, [one for one in channel.listeners if not one.sight.sees(run)]
+                )
+            channel.run = run
+            if run.counts != channel.counts:
+                await self._tell_items(channel)
+                channel.counts = run.counts
+        for run, data in snapshots.changed:
+            told = {one for one in everyone if one.sight.sees(run)}
+            channel_of = self._channels.get(run.number)
+            for listener in told | (channel_of.listeners if channel_of else set()):
+                listener.tell_run(run.id, data)
+        for run in snapshots.gone:
+            for listener in everyone:
+                if listener.sight.sees(run):
+                    listener.tell_run(run.id, _gone(run.id))
+
+    async def _tell_items(self, channel: Channel) -> None:
+        while True:
+            run = channel.run
+            ended = await asyncio.to_thread(self._runs.ended, run, after=channel.place, limit=BATCH)
+            if not ended:
+                return
+            channel.place = _place(ended[-1])
+            data = self._items(run.id, ended)
+            for listener in list(channel.listeners):
+                listener.tell_items(run.id, channel.place, data)
+            if len(ended) < BATCH:
+                return
+
+    def _gone(self, number: int, channel: Channel, listeners: Sequence[Listener]) -> None:
+        run = channel.run.id
+        for listener in listeners:
+            listener.places.pop(run, None)
+            listener.tell_run(run, _gone(run))
+            self._drop(number, listener)
+
+    def _items(self, run: str, ended: Sequence[ItemView]) -> bytes:
+        told = schemas.ItemsEnded(run=run, items=[ended_shown(one, self._veil) for one in ended])
+        return b"event: items\ndata: " + told.model_dump_json().encode() + b"\n\n"
+
+
+def _place(item: ItemView) -> Place:
+    return (item.ended_at or 0.0, item.id)
+
+
+def _places(after: str | None, runs: Sequence[RunView]) -> dict[str, Place]:
+    """Where each run goes on: after its place in the cursor, else from now on."""
+    if after == START:
+        return {run.id: (0.0, 0) for run in runs}
+    given: dict[str, Place] = {}
+    for text in (after or "").split(","):
+        if text:
+            run, _, rest = text.partition(":")
+            at, _, item = rest.partition(":")
+            try:
+                given[run] = (float(at), int(item))
+            except ValueError:
+                raise RequestInvalid(
+                    f"{text[:60]!r} is no id of an event.", hint="Send the id of the last one."
+                ) from None
+    return {run.id: given.get(run.id, (0.0, -1)) for run in runs}
+
+
+def _gone(run: str) -> bytes:
+    return b'event: gone\ndata: {"id":"' + run.encode() + b'"}\n\n'
+
+
+def _full(message: str) -> TooMany:
+    return TooMany(
+        message, hint="Close some, or try again in a while.", retry_seconds=HEARTBEAT_SECONDS
+    )
