@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
-from grange.server import guard, refusals
+from grange.server import guard, refusals, web
 from grange.server.api import ROUTERS
 from grange.server.documents import API, PROBLEMS, document, operation_id
 from grange.server.visitors import Visitor
@@ -34,6 +34,7 @@ def make_app(parts: Parts) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router, prefix=API, responses=PROBLEMS)
     _serve_document(app)
+    web.add_pages(app)
     guard.install(app, parts.settings)
     return app
 

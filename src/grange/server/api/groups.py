@@ -24,7 +24,9 @@ def list_groups(visitor: Visitor, here: Here) -> Page[Group]:
 def make_group(body: NewGroup, admin: Administrator, here: Here, once: Repeatable) -> Group:
     """Make a group."""
     make = here.accounts.make_group
-    return once.make(Group, body, lambda _: Group.model_validate(make(admin, body.name)))
+    return once.make(
+        Group, body, lambda own: Group.model_validate(make(admin, body.name, group_id=own))
+    )
 
 
 @router.get("/{group}")
