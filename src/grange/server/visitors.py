@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from grange.accounts.models import Actor, Place, Role, Scope, Session
+from grange.accounts.models import ROLE_SCOPES, Actor, Place, Scope, Session
 from grange.errors import CredentialsInvalid, ForgeryRefused, NotAllowed, NotAuthenticated
 from grange.server.parts import Parts
 
@@ -31,6 +31,7 @@ CSRF_FIELD = "csrf"
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 # What a browser says of itself is kept in the audit log: the beginning of it will do.
 LONGEST_AGENT = 200
+LONGEST_TARGET = 200
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,23 @@ async def _submitter(visit: Annotated[Visit, Depends(visit)]) -> Actor:
     return _allowed(visit.actor, Scope.RUN)
 
 
-async def _administrator(visit: Annotated[Visit, Depends(visit)]) -> Actor:
-    if visit.actor.user.role is not Role.ADMIN:
-        raise NotAllowed("Only administrators may do this.", hint="Ask one of them.")
-    return _allowed(visit.actor, Scope.ADMIN)
+async def _administrator(request: Request, visit: Annotated[Visit, Depends(visit)]) -> Actor:
+    if not visit.actor.is_admin:
+        # It writes down who tried, and refuses.
+        what = f"{request.method} {request.url.path}"[:LONGEST_TARGET]
+        refuse = parts(request).accounts.require_admin
+        await run_in_threadpool(refuse, visit.actor, "request.refused", what)
+    return visit.actor
+
+
+async def _oneself(visit: Annotated[Visit, Depends(visit)]) -> Actor:
+    actor = visit.actor
+    if actor.token and not (actor.is_admin or ROLE_SCOPES[actor.user.role] <= actor.scopes):
+        raise NotAllowed(
+            "A token with fewer scopes than its user does not change the user's account.",
+            hint="Log in, or use a token with all scopes that you have.",
+        )
+    return _allowed(actor, Scope.READ)
 
 
 Here = Annotated[Parts, Depends(parts)]
@@ -104,6 +118,8 @@ VisitingPerhaps = Annotated[Visit | None, Depends(visit_if_any)]
 Visitor = Annotated[Actor, Depends(_reader)]
 Submitter = Annotated[Actor, Depends(_submitter)]
 Administrator = Annotated[Actor, Depends(_administrator)]
+# Who may change their own account: not whoever got hold of a token that only reads.
+Oneself = Annotated[Actor, Depends(_oneself)]
 
 
 def is_secure(settings: Settings) -> bool:

@@ -12,7 +12,15 @@ from grange.client.schemas import accounts as schemas
 from grange.client.schemas.basis import Page
 from grange.server.api.basis import IdInPath
 from grange.server.parts import Parts
-from grange.server.visitors import Here, Visiting, Visitor, Whereabouts, give_cookie, take_cookie
+from grange.server.visitors import (
+    Here,
+    Oneself,
+    Visiting,
+    Visitor,
+    Whereabouts,
+    give_cookie,
+    take_cookie,
+)
 
 router = APIRouter(tags=["session"])
 
@@ -48,13 +56,13 @@ def list_sessions(visitor: Visitor, here: Here) -> Page[schemas.Session]:
 
 
 @router.delete("/sessions/{session}", status_code=204)
-def end_session(session: IdInPath, visitor: Visitor, here: Here) -> None:
+def end_session(session: IdInPath, visitor: Oneself, here: Here) -> None:
     """Log one of your browsers out."""
     here.accounts.end_session(visitor, session)
 
 
 @router.post("/password", status_code=204)
-def change_password(body: schemas.PasswordChange, visitor: Visitor, here: Here) -> None:
+def change_password(body: schemas.PasswordChange, visitor: Oneself, here: Here) -> None:
     """Change your password; your other sessions end."""
     here.accounts.change_password(visitor, old=body.old, new=body.new)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from grange.accounts.models import Actor, Scope
 from grange.accounts.models import Token as TokenRow
@@ -11,22 +13,23 @@ from grange.client.schemas.basis import Page
 from grange.server.api.basis import IdInPath
 from grange.server.idempotency import Repeatable
 from grange.server.parts import Parts
-from grange.server.visitors import Here, Visitor
+from grange.server.visitors import Here, Oneself, Visitor
 
 router = APIRouter(prefix="/tokens", tags=["tokens"])
 
+OfUser = Annotated[str | None, Query(max_length=40, description="A user's id.")]
 DEFAULT_SECONDS = 90 * 86_400.0
 
 
 @router.get("")
-def list_tokens(visitor: Visitor, here: Here, user: str | None = None) -> Page[Token]:
+def list_tokens(visitor: Visitor, here: Here, user: OfUser = None) -> Page[Token]:
     """Your tokens, without their secrets; another user's for administrators."""
     items = [_told(one) for one in here.accounts.tokens(visitor, user)]
     return Page[Token](items=items, total=len(items))
 
 
 @router.post("", status_code=201)
-def make_token(body: NewToken, visitor: Visitor, here: Here, once: Repeatable) -> MadeToken:
+def make_token(body: NewToken, visitor: Oneself, here: Here, once: Repeatable) -> MadeToken:
     """Make a token. Its text is shown this once; a repeat makes another in its place."""
 
     def again(token: str) -> MadeToken:
@@ -42,7 +45,7 @@ def make_token(body: NewToken, visitor: Visitor, here: Here, once: Repeatable) -
 
 
 @router.delete("/{token}", status_code=204)
-def revoke_token(token: IdInPath, visitor: Visitor, here: Here) -> None:
+def revoke_token(token: IdInPath, visitor: Oneself, here: Here) -> None:
     """Revoke a token: from now on it opens nothing."""
     here.accounts.revoke_token(visitor, token)
 

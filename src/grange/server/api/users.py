@@ -11,7 +11,7 @@ from grange.server import links
 from grange.server.api.basis import After, IdInPath, Limit, Words, page
 from grange.server.idempotency import Repeatable
 from grange.server.parts import Parts
-from grange.server.visitors import Administrator, Here, Visitor
+from grange.server.visitors import Administrator, Here, Oneself, Visitor
 
 router = APIRouter(prefix="/users", tags=["users"])
 
@@ -55,9 +55,9 @@ def show_user(user: IdInPath, visitor: Visitor, here: Here) -> schemas.User:
 
 @router.patch("/{user}")
 def change_user(
-    user: IdInPath, body: schemas.UserChange, admin: Administrator, here: Here
+    user: IdInPath, body: schemas.UserChange, visitor: Oneself, here: Here
 ) -> schemas.User:
-    """Change a user's name, role or quota, or shut them out."""
+    """Change a user's name, role or quota, or shut them out. Your own name you may change too."""
     keep = "quota_bytes" not in body.model_fields_set
     change = models.UserChange(
         name=body.name,
@@ -65,7 +65,7 @@ def change_user(
         disabled=body.disabled,
         quota_bytes=models.Keep.KEEP if keep else body.quota_bytes,
     )
-    return schemas.User.model_validate(here.accounts.change_user(admin, user, change))
+    return schemas.User.model_validate(here.accounts.change_user(visitor, user, change))
 
 
 @router.delete("/{user}", status_code=204)
