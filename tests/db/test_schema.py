@@ -111,10 +111,30 @@ def check_0002_accounts(connection: Connection) -> None:
     assert _only_row(connection, "repeats", "resource", "answer") == ("r7", None)
 
 
+def seed_0004_uploads(connection: Connection) -> None:
+    """Put a folder with a file, an upload and a known content into the tables of 0004."""
+    folder = {"id": "f1", "owner": "u1", "name": FOX, "created_at": 1.5, "bytes": 2**53 + 1}
+    file = {"folder": "f1", "path_key": FOX, "path": FOX, "sha256": "abc", "size": 5}
+    upload = {"id": "p1", "owner": "u1", "name": FOX, "folder": "f1", "path": FOX}
+    upload |= {"size": 2**53 + 1, "created_at": 1.5, "progress_at": 2.5}
+    blob = {"owner": "u1", "sha256": "abc", "size": 5, "kind": "text/plain", "known_at": 1.5}
+    _insert(connection, folders=folder, folder_files=file | {"kind": "text/plain"})
+    _insert(connection, uploads=upload, blobs=blob)
+
+
+def check_0004_uploads(connection: Connection) -> None:
+    """See that all of it is as it was."""
+    assert _only_row(connection, "folders", "name", "files", "bytes") == (FOX, 0, 2**53 + 1)
+    assert _only_row(connection, "folder_files", "path_key", "path", "size") == (FOX, FOX, 5)
+    assert _only_row(connection, "uploads", "path", "size", "sha256") == (FOX, 2**53 + 1, None)
+    assert _only_row(connection, "blobs", "owner", "sha256", "kind") == ("u1", "abc", "text/plain")
+
+
 # For each revision: what is put in once it is reached, and how that looks from then on.
 DATA: dict[str, tuple[Callable[[Connection], None], Callable[[Connection], None]]] = {
     "0001_runs": (seed_0001_runs, check_0001_runs),
     "0002_accounts": (seed_0002_accounts, check_0002_accounts),
+    "0004_uploads": (seed_0004_uploads, check_0004_uploads),
 }
 
 

@@ -12,7 +12,8 @@ to do next). The CLI and the HTTP API each map the tree in one place.
     │   ├── PipelineInvalid
     │   ├── RequestInvalid
     │   ├── PasswordRefused
-    │   └── ArchiveRefused
+    │   ├── ArchiveRefused
+    │   └── ChecksumWrong
     ├── TooLarge
     │   └── QuotaExceeded
     ├── NotAuthenticated        nobody knows who is asking
@@ -103,6 +104,7 @@ from grange.errors.parts import (
 )
 from grange.errors.requests import (
     ArchiveRefused,
+    ChecksumWrong,
     Conflict,
     CredentialsInvalid,
     FolderNotFound,
@@ -159,6 +161,7 @@ __all__ = [
     "ArchiveRefused",
     "AuditBroken",
     "ChannelBroken",
+    "ChecksumWrong",
     "CommandFailed",
     "CommandKilled",
     "CommandNotFound",

@@ -53,6 +53,12 @@ class ArchiveRefused(UsageError):
     code = "archive.refused"
 
 
+class ChecksumWrong(UsageError):
+    """What arrived of an upload is not what was sent."""
+
+    code = "upload.checksum"
+
+
 class TooLarge(GrangeError):
     """A request, or a part of it, is larger than allowed."""
 

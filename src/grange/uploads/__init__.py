@@ -1,1 +1,1 @@
-"""Files that people send: uploads in pieces, folders made of them, what is known already."""
+"""Files that people send: uploads in pieces, contents kept once, folders that runs work on."""

@@ -1,0 +1,143 @@
+"""What is in an archive, file by file, within limits: archives are made by anybody.
+
+Only plain files come out. Links, devices, absolute paths, `..`, a path that
+comes twice, and more than the limits allow are refused, and the error names the member.
+"""
+
+from __future__ import annotations
+
+import lzma
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from grange.errors import ArchiveRefused, QuotaExceeded, StorePathRefused
+from grange.uploads import sniff, tars, zips
+from grange.uploads.folders import check_name
+from grange.uploads.members import MOST_MEMBERS, Member
+from grange.uploads.quotas import in_words
+
+# No real archive of files is packed tighter than this as a whole; below the bytes, no ratio counts.
+MOST_RATIO = 200
+FREE_BYTES = 64 << 20
+
+_BROKEN = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,  # a way of packing that Python doesn't know
+    RuntimeError,  # nested without end
+    ValueError,
+    OverflowError,
+)
+
+
+def members(archive: Path, *, left_bytes: int) -> Generator[Member, None, None]:
+    """The files of a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz, each to be read before the next.
+
+    Args:
+        archive: The file; what it is, its content says.
+        left_bytes: How much room there is for what comes out.
+
+    Raises:
+        ArchiveRefused: It is no such archive, or holds what it must not.
+        QuotaExceeded: More comes out than there is room.
+    """
+    most_bytes = max(FREE_BYTES, MOST_RATIO * archive.stat().st_size)
+    limits = Limits(most_bytes, left_bytes)
+    name = "the beginning"
+    try:
+        with closing(_opened(archive, limits)) as found:
+            for member in found:
+                # What `tar c .` packs begins with "./".
+                plain = replace(member, path=member.path.removeprefix("./"))
+                name = repr(limits.admitted(plain))
+                yield plain
+                _check_end(plain)
+    except OSError as error:
+        # What gzip and bz2 say of damage is an OSError without a number.
+        if error.errno is not None:
+            raise
+        raise _damaged(name, error) from error
+    except _BROKEN as error:
+        raise _damaged(name, error) from error
+
+
+@dataclass
+class Limits:
+    """How much may come out of an archive, and what has."""
+
+    most_bytes: int
+    left_bytes: int
+    total: int = 0
+    paths: set[str] = field(default_factory=set)
+
+    def announced(self, size: int) -> None:
+        """Refuse an archive that says by itself that too much comes out of it."""
+        self._check("as a whole", size)
+
+    def admitted(self, member: Member) -> str:
+        """The member's path, if it may come out."""
+        try:
+            path = check_name(member.path)
+        except StorePathRefused as error:
+            raise ArchiveRefused(
+                f"The archive can't be unpacked: {error.message}",
+                hint="Pack it again, with plain paths below one folder.",
+            ) from None
+        if path in self.paths:
+            raise ArchiveRefused(f"The archive holds {path!r} twice.", hint="Pack it again.")
+        if len(self.paths) >= MOST_MEMBERS:
+            raise ArchiveRefused(
+                f"The archive holds more than {MOST_MEMBERS} files.", hint="Send it in parts."
+            )
+        self.paths.add(path)
+        self.total += member.size
+        self._check(f"at {path!r}", self.total)
+        return path
+
+    def _check(self, where: str, size: int) -> None:
+        if size > self.most_bytes:
+            raise ArchiveRefused(
+                f"The archive unpacks to more than {in_words(self.most_bytes)}, {where}: "
+                f"more than {MOST_RATIO} times what it is.",
+                hint="Send its files as they are.",
+            )
+        if size > self.left_bytes:
+            raise QuotaExceeded(
+                f"The archive unpacks to more than the {in_words(self.left_bytes)} of your room "
+                f"that are left, {where}.",
+                hint="Delete folders that you no longer need, or ask for more room.",
+            )
+
+
+def _check_end(member: Member) -> None:
+    if member.content.read(1):
+        raise ArchiveRefused(f"The archive's {member.path!r} is longer than it says.")
+
+
+def _opened(archive: Path, limits: Limits) -> Generator[Member, None, None]:
+    kind = sniff.kind_of_file(archive)
+    if kind == sniff.ZIP:
+        return zips.members(archive, limits.announced)
+    if kind in tars.OPENERS:
+        return tars.members(archive, kind, most_bytes=limits.most_bytes)
+    raise ArchiveRefused(
+        f"This is no archive that can be unpacked, but {kind}.",
+        hint="Send a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz.",
+    )
+
+
+def _damaged(name: str, error: Exception) -> ArchiveRefused:
+    reason = str(error).strip().rstrip(".") or type(error).__name__
+    return ArchiveRefused(
+        f"The archive is damaged at {name}: {reason}.", hint="Pack it again, or send it again."
+    )

@@ -1,0 +1,48 @@
+"""How much of the server's room a user takes: the contents they know, and what is on its way."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, func, select
+
+from grange.errors import QuotaExceeded
+from grange.uploads.tables import blobs, uploads
+
+# Whoever takes room holds this lock, so that two never take the same.
+QUOTA_LOCK = "quota"
+KIB = 1024
+
+
+def used_bytes(connection: Connection, owner: str) -> int:
+    """The contents that a user knows, and the whole sizes of uploads that are not finished."""
+    known = select(func.coalesce(func.sum(blobs.c.size), 0)).where(blobs.c.owner == owner)
+    coming = select(func.coalesce(func.sum(uploads.c.size), 0)).where(
+        uploads.c.owner == owner, uploads.c.sha256.is_(None)
+    )
+    return int(connection.execute(known).scalar_one()) + int(
+        connection.execute(coming).scalar_one()
+    )
+
+
+def check_room(connection: Connection, owner: str, *, more_bytes: int, quota_bytes: int) -> None:
+    """Let so much more pass if it is within the user's quota.
+
+    Raises:
+        QuotaExceeded: It is not; the message says how much is left.
+    """
+    left = max(0, quota_bytes - used_bytes(connection, owner))
+    if more_bytes > left:
+        raise QuotaExceeded(
+            f"{in_words(more_bytes)} more don't fit: {in_words(left)} of your "
+            f"{in_words(quota_bytes)} are left.",
+            hint="Delete folders that you no longer need, or ask an administrator for more room.",
+        )
+
+
+def in_words(size: int) -> str:
+    """A size as people say it."""
+    number = float(size)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if number < KIB:
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= KIB
+    return f"{number:.1f} TiB"
