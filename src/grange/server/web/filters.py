@@ -14,6 +14,23 @@ from grange.server.web.texts import Texts
 
 # Short enough to read out, long enough to find one's own.
 SHORT_ID = 6
+# What browsers call themselves: the first that fits, for most name others too.
+_BROWSERS = (
+    ("Edg", "Edge"),
+    ("OPR", "Opera"),
+    ("Firefox", "Firefox"),
+    ("Chrom", "Chrome"),
+    ("Safari", "Safari"),
+    ("grange", "Grange"),
+)
+_SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS", "macOS"),
+    ("Linux", "Linux"),
+)
 _STEPS = ((60, "second"), (60, "minute"), (24, "hour"), (30, "day"), (12, "month"))
 # Within so many seconds it is "just now".
 _NOW = 10
@@ -30,6 +47,7 @@ def filters(t: Texts) -> Mapping[str, Callable[..., Any]]:
         "short_id": lambda text: text[:SHORT_ID],
         "shortened": words.shortened,
         "initials": initials,
+        "browser": lambda agent: browser(t, agent),
     }
 
 
@@ -72,3 +90,12 @@ def initials(name: str) -> str:
     parts = name.split() or ["?"]
     chosen = parts if len(parts) == 1 else [parts[0], parts[-1]]
     return "".join(part[0] for part in chosen).upper()
+
+
+def browser(t: Texts, agent: str) -> str:
+    """A browser and its system by what it says of itself, as far as people know them."""
+    known = [
+        next((words for sign, words in names if sign in agent), "")
+        for names in (_BROWSERS, _SYSTEMS)
+    ]
+    return ", ".join(filter(None, known)) or agent[:40] or t("me.unknown_browser")

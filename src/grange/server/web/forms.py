@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from grange import errors
 from grange.server.web.texts import texts
+from grange.settings import kinds
 
 # More than any page of ours sends.
 MOST_FIELDS = 1000
@@ -35,6 +36,14 @@ class Form:
     def text(self, name: str) -> str:
         """A field's text, without the blanks around it; empty if it was not sent."""
         return str(self.values.get(name, "")).strip()
+
+    def size(self, name: str) -> object:
+        """A number of bytes, with or without a unit; None if empty, the text if it is none."""
+        text = self.text(name)
+        try:
+            return kinds.size(0).parse(text.replace(" ", "")) if text else None
+        except ValueError:
+            return text
 
     def refuse(self, error: errors.GrangeError, name: str = "") -> Form:
         """The same form, with the error beside the field that it concerns, or above them all."""
@@ -85,6 +94,8 @@ def _words(name: str, kind: str, said: str) -> str:
     t = texts()
     if name == "email" and kind == "string_pattern_mismatch":
         return t("frame.mistake.email")
+    if name.endswith("_bytes"):
+        return t("frame.mistake.size")
     if kind in _KINDS:
         return t(f"frame.mistake.{_KINDS[kind]}")
     return t("frame.mistake.other", said=said)

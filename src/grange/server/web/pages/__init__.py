@@ -7,6 +7,13 @@ from fastapi import APIRouter
 
 def routers() -> list[APIRouter]:
     """All of them, in the order in which addresses are looked up."""
-    from grange.server.web.pages import theme
+    from grange.server.web.pages import entrance, groups, me, people, site, theme
 
-    return [theme.router]
+    return [
+        theme.router,
+        entrance.router,
+        groups.router,
+        people.router,
+        me.router,
+        site.router,
+    ]
