@@ -6,12 +6,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grange.errors import PipelineInvalid, SettingInvalid
+from grange.errors import NotFound, PipelineInvalid, SettingInvalid
 from grange.runs.models import RunPlan, RunRequest, RunSpec, Submitted
 from grange.runs.service import Runs
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # The system knows no lower priority.
 LEAST_NICE = 19
+_LOG_PIECE_BYTES = 1 << 16
 # How many item paths a dry run shows.
 EXAMPLES = 10
 
@@ -85,7 +86,7 @@ def _ignore(event: object) -> None:
     """Nobody listens."""
 
 
-def _check_out(out: Path, inputs: Iterable[str]) -> None:
+def check_out(out: Path, inputs: Iterable[str]) -> None:
     """Refuse a place for results where they would be in somebody's way."""
     from grange.storage import display_path
 
@@ -103,6 +104,11 @@ class Site:
         """Use `open_site`, which opens the database too."""
         self._settings = settings
         self._runs = runs
+
+    @property
+    def server(self) -> str:
+        """Nothing: this machine does the work."""
+        return ""
 
     def plan(self, request: RunRequest) -> RunPlan:
         """What the request would do: checks everything and counts, writes nothing."""
@@ -125,7 +131,7 @@ class Site:
             resumes=self._runs.unfinished(spec),
         )
 
-    def submit(self, request: RunRequest) -> Submitted:
+    def submit(self, request: RunRequest, *, told: Callable[[str], None] = _ignore) -> Submitted:
         """Put the run on disk. It is not worked on before `drive`."""
         spec, scan = self._prepare(request)
         submitted = self._runs.submit(spec, scan)
@@ -210,6 +216,15 @@ class Site:
         """The ended attempts at an item, with where their logs are."""
         return self._runs.attempts(self._runs.find(run), item)
 
+    def read_log(self, place: str) -> Iterator[bytes]:
+        """The log of this path, in pieces."""
+        try:
+            with open(place, "rb") as log:
+                while piece := log.read(_LOG_PIECE_BYTES):
+                    yield piece
+        except FileNotFoundError:
+            raise NotFound("This log is gone.") from None
+
     def failures(self, run: str) -> list[FailureGroup]:
         """Why items failed, the most frequent reason first."""
         return self._runs.failures(self._runs.find(run))
@@ -246,7 +261,7 @@ class Site:
         params = parameters.check_params(pipeline, {**given, **request.params}, cwd=cwd)
         out = (cwd / Path(request.out).expanduser()).resolve()
         roots = find_roots(request.inputs, cwd=str(cwd))
-        _check_out(out, [root.path for root in roots])
+        check_out(out, [root.path for root in roots])
         scan = Scan(
             roots=roots,
             include=request.include,

@@ -258,7 +258,7 @@ def _integrity(file: Path) -> Iterator[Finding]:
 
 def _first_outcome(folder: Path, settings: Settings) -> Outcome | None:
     """What comes of one small command, given to a real worker process."""
-    from grange.bootstrap import worker_command
+    from grange.bootstrap.embedded import worker_command
     from grange.core.tasks import Batch, Job, Task, TaskKind
     from grange.engines import make_engine
     from grange.storage import file_uri

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
@@ -45,7 +44,7 @@ def show_logs(
                 )
             for number, tried in found:
                 if attempt in {None, number}:
-                    _put_attempt(one, number, tried, as_json=json)
+                    _put_attempt(site, one, number, tried, as_json=json)
 
 
 def _items(site: Site, run: str, path: str | None, *, failed: bool) -> Iterator[ItemView]:
@@ -57,7 +56,9 @@ def _items(site: Site, run: str, path: str | None, *, failed: bool) -> Iterator[
         yield from site.items(run, state=ItemState.FAILED if failed else None)
 
 
-def _put_attempt(item: ItemView, number: int, attempt: AttemptView, *, as_json: bool) -> None:
+def _put_attempt(
+    site: Site, item: ItemView, number: int, attempt: AttemptView, *, as_json: bool
+) -> None:
     if as_json:
         from grange.cli.records import record
 
@@ -72,19 +73,28 @@ def _put_attempt(item: ItemView, number: int, attempt: AttemptView, *, as_json: 
     for name, log in (("stdout", attempt.out_log), ("stderr", attempt.err_log)):
         if log is not None:
             terminal.put(f"--> {name}")
-            _put_file(log)
+            _put_log(site.read_log(log))
 
 
-def _put_file(path: str) -> None:
+def _put_log(pieces: Iterator[bytes]) -> None:
     """Copy a log: as it is into a file or a pipe, harmless on a terminal, that obeys escapes."""
     try:
-        with open(path, "rb") as log:
-            if not sys.stdout.isatty():
-                sys.stdout.flush()
-                shutil.copyfileobj(log, sys.stdout.buffer)
-                return
-            for line in log:
+        if sys.stdout.isatty():
+            for line in _lines(pieces):
                 text = line.decode(errors="backslashreplace").rstrip("\r\n")
                 terminal.put("\t".join(map(words.visible, text.split("\t"))))
-    except FileNotFoundError:
+            return
+        sys.stdout.flush()
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+    except NotFound:
         terminal.put("(this log is gone)")
+
+
+def _lines(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest

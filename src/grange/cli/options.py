@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from grange.bootstrap import Site
+    from grange.bootstrap.accounts import People
     from grange.settings import Settings
 
 RunArgument = Annotated[
@@ -102,3 +103,10 @@ def open_site(settings: Settings | None = None) -> AbstractContextManager[Site]:
     from grange import bootstrap
 
     return bootstrap.open_site(settings or settings_with())
+
+
+def open_people() -> AbstractContextManager[People]:
+    """Users, groups, tokens and the audit log: those of the server, or of this machine's home."""
+    from grange.bootstrap import accounts
+
+    return accounts.open_people(settings_with())

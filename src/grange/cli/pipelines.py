@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grange.cli import terminal, words
-from grange.cli.options import Json, examples
+from grange.cli.options import Json, examples, settings_with
 
 if TYPE_CHECKING:
     from grange.pipelines.catalog import ParameterInfo
@@ -17,10 +17,11 @@ app = typer.Typer(no_args_is_help=True)
 
 def list_pipelines(json: Json = False) -> None:
     """List the pipelines that are installed."""
+    from grange.bootstrap import catalogs
     from grange.cli.records import record
-    from grange.pipelines import catalog
 
-    found = catalog.names()
+    with catalogs.open_catalog(settings_with()) as catalog:
+        found = catalog.names()
     if json:
         for one in found:
             terminal.put_json(record(one))
@@ -39,11 +40,11 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a pipeline's parameters, with their types, defaults and help."""
+    from grange.bootstrap import catalogs
     from grange.cli.records import record
-    from grange.pipelines import catalog
 
-    found = catalog.find(pipeline)
-    parameters = catalog.describe(found)
+    with catalogs.open_catalog(settings_with()) as catalog:
+        found = catalog.find(pipeline)
     if json:
         terminal.put_json(
             {
@@ -51,7 +52,7 @@ def show(
                 "version": found.version,
                 "summary": found.summary,
                 "accepts": list(found.accepts),
-                "parameters": [record(one) for one in parameters],
+                "parameters": [record(one) for one in found.parameters],
             }
         )
         return
@@ -64,7 +65,7 @@ def show(
         ]
     )
     terminal.put()
-    for one in parameters:
+    for one in found.parameters:
         _put_parameter(one)
 
 

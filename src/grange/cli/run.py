@@ -167,7 +167,8 @@ def go_on(
     """Work on a run to its end, here or in the background, and leave with its exit code."""
     if detach:
         site.detach(submitted.run.id, workers=workers)
-        _put_detached(submitted.run.id, as_json=as_json or not terminal.is_interactive())
+        as_lines = as_json or not terminal.is_interactive()
+        _put_detached(submitted.run.id, site.server, as_json=as_lines)
         raise typer.Exit(DONE)
     from grange.cli.driving import work_on
 
@@ -181,7 +182,7 @@ def _submit(site: Site, request: RunRequest, *, quiet: bool) -> Submitted:
     if not quiet:
         patience.start()
     try:
-        return site.submit(request)
+        return site.submit(request, told=_ignore if quiet else terminal.say)
     except KeyboardInterrupt:
         terminal.say("Interrupted. The same command goes on where it stopped.")
         raise typer.Exit(INTERRUPTED) from None
@@ -189,13 +190,19 @@ def _submit(site: Site, request: RunRequest, *, quiet: bool) -> Submitted:
         patience.cancel()
 
 
-def _put_detached(run: str, *, as_json: bool) -> None:
+def _ignore(_: str) -> None:
+    """Nobody wants to hear it."""
+
+
+def _put_detached(run: str, server: str, *, as_json: bool) -> None:
     if as_json:
         terminal.put_json({"event": "detached", "run": run})
         return
-    terminal.put(f"Run {run} goes on in the background.")
+    terminal.put(f"Run {run} goes on {f'at {server}' if server else 'in the background'}.")
     terminal.put(f"follow it: grange runs watch {run}")
     terminal.put(f"stop it:   grange runs cancel {run}")
+    if server:
+        terminal.put(f"its results: grange runs resume {run}, or the same command again")
 
 
 def _put_plan(plan: RunPlan, *, as_json: bool) -> None:

@@ -37,7 +37,7 @@ class Accounts:
         """Speak over this connection."""
         self._at = connection
 
-    def read_setup(self) -> SetupState:
+    def show_setup(self) -> SetupState:
         """Whether the site waits for its first administrator."""
         return self._at.get(SetupState, "setup")
 
@@ -45,7 +45,7 @@ class Accounts:
         """Make the first administrator; the connection is logged in as them."""
         return self._logged_in(self._at.post(Me, "setup", first))
 
-    def welcome(self, chosen: Welcome) -> Me:
+    def welcome_user(self, chosen: Welcome) -> Me:
         """Choose a password by a one-time key; the connection is logged in then."""
         return self._logged_in(self._at.post(Me, "welcome", chosen))
 
@@ -53,7 +53,7 @@ class Accounts:
         """Open a session; the connection goes on in its name."""
         return self._logged_in(self._at.post(Me, "session", who))
 
-    def read_session(self) -> Me:
+    def show_session(self) -> Me:
         """Who is asking, and what they may do."""
         return self._at.get(Me, "session")
 
@@ -86,7 +86,7 @@ class Accounts:
         """Make a user, who chooses a password by the link in the answer."""
         return self._at.post(Invited, "users", new, key=key)
 
-    def read_user(self, user: str) -> User:
+    def show_user(self, user: str) -> User:
         """One user."""
         return self._at.get(User, f"users/{quoted(user)}")
 
@@ -98,7 +98,7 @@ class Accounts:
         """Delete a user."""
         self._at.send("DELETE", f"users/{quoted(user)}")
 
-    def reset_user(self, user: str) -> Invited:
+    def reset_password(self, user: str) -> Invited:
         """A one-time link with which the user chooses a new password."""
         return self._at.post(Invited, f"users/{quoted(user)}/reset")
 
@@ -110,7 +110,7 @@ class Accounts:
         """Make a group without members."""
         return self._at.post(Group, "groups", new, key=key)
 
-    def read_group(self, group: str) -> Group:
+    def show_group(self, group: str) -> Group:
         """One group."""
         return self._at.get(Group, f"groups/{quoted(group)}")
 

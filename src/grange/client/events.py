@@ -18,8 +18,6 @@ from grange.errors import DatabaseError, GrangeError, ServerRefused, ServerUnrea
 
 # The server says something every 15 seconds.
 SILENCE_SECONDS = 45.0
-# How long one waits for a server that has gone away: a restart, a new release, a reboot.
-PATIENCE_SECONDS = 900.0
 # How often whoever follows may look after other things.
 TICK_SECONDS = 0.2
 MOST_EVENT_BYTES = 8 << 20
@@ -83,10 +81,11 @@ class Following:
     """
 
     def __init__(self, connection: Connection, run: str, *, after: str = "") -> None:
-        """Begin to follow the run, after the event of this id."""
+        """Begin to follow the run from now on, or after the event of an id; `start` is before all."""
         self._connection = connection
         self._run = run
-        self._last = after
+        self._after = after
+        self._last = ""
         self._heard: queue.Queue[Happening | GrangeError] = queue.Queue(_MOST_WAITING)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._listen, daemon=True, name=f"events of {run}")
@@ -151,7 +150,7 @@ class Following:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if self._last:
             headers["Last-Event-ID"] = self._last
-        query = {"topic": f"run:{self._run}"}
+        query = {"topic": f"run:{self._run}", "after": self._after}
         with self._connection.stream(
             "events", query=query, headers=headers, silence_seconds=SILENCE_SECONDS
         ) as response:

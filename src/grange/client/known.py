@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS places (
     server TEXT NOT NULL, run TEXT NOT NULL, out TEXT NOT NULL, at REAL NOT NULL,
     PRIMARY KEY (server, run)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS folders (folder BLOB PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -83,6 +84,14 @@ class Known:
         row = (server, run, out, time.time())
         self._do("INSERT OR REPLACE INTO places VALUES (?, ?, ?, ?)", *row)
 
+    def is_ours(self, folder: str) -> bool:
+        """Whether a folder of results came from a server, and is no person's own."""
+        return self._one("SELECT 1 FROM folders WHERE folder = ?", _key(folder)) is not None
+
+    def keep_ours(self, folder: str) -> None:
+        """Remember that a folder came from a server."""
+        self._do("INSERT OR REPLACE INTO folders VALUES (?, ?)", _key(folder), time.time())
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:
@@ -96,7 +105,7 @@ class Known:
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=OFF")
             self._connection.executescript(_TABLES)
-            for table in ("digests", "uploads", "places"):
+            for table in ("digests", "uploads", "places", "folders"):
                 old = time.time() - KEPT_SECONDS
                 self._connection.execute(f"DELETE FROM {table} WHERE at < ?", (old,))  # noqa: S608  # own names
         except sqlite3.Error:

@@ -20,7 +20,7 @@ def every(fetch: Callable[[str | None], Page[T]]) -> Iterator[T]:
         yield from page.items
         if page.next is None:
             return
-        if page.next == after or not page.items:
+        if page.next == after:
             # Such a list would be read for ever.
             raise not_understood("a list that comes in parts")
         after = page.next

@@ -8,6 +8,7 @@ import httpx
 
 from grange.client.connection import Connection
 from grange.client.downloads import pieces
+from grange.client.events import Following
 from grange.client.paging import every, quoted
 from grange.client.schemas.basis import Page
 from grange.client.schemas.runs import (
@@ -38,7 +39,7 @@ class Runs:
         """The pipelines that are installed there."""
         return self._at.get(Page[Pipeline], "pipelines")
 
-    def read_pipeline(self, name: str) -> Pipeline:
+    def show_pipeline(self, name: str) -> Pipeline:
         """One pipeline, with the JSON schema of its parameters."""
         return self._at.get(Pipeline, f"pipelines/{quoted(name)}")
 
@@ -73,11 +74,12 @@ class Runs:
         }
         return self._at.get(Page[Run], "runs", query)
 
-    def every_run(self, *, state: str = "") -> Iterator[Run]:
-        """All runs, page by page."""
-        return every(lambda after: self.list_runs(state=state, after=after, limit=PART))
+    def every_run(self, *, state: str = "", part: int | None = None) -> Iterator[Run]:
+        """All runs, page by page; `part` is how many will do at first."""
+        limit = min(part or PART, PART)
+        return every(lambda after: self.list_runs(state=state, after=after, limit=limit))
 
-    def read_run(self, run: str) -> Run:
+    def show_run(self, run: str) -> Run:
         """One run."""
         return self._at.get(Run, _run(run))
 
@@ -123,7 +125,7 @@ class Runs:
         """All items of a run, page by page."""
         return every(lambda after: self.list_items(run, state=state, q=q, after=after))
 
-    def read_item(self, run: str, item: int) -> Item:
+    def show_item(self, run: str, item: int) -> Item:
         """One item, with its outputs."""
         return self._at.get(Item, f"{_run(run)}/items/{item}")
 
@@ -131,7 +133,7 @@ class Runs:
         """The ended attempts at an item."""
         return self._at.get(Page[Attempt], f"{_run(run)}/items/{item}/attempts")
 
-    def read_log(  # the parts of a log's name
+    def show_log(  # the parts of a log's name
         self, run: str, item: int, task: int, epoch: int, stream: str, /
     ) -> Iterator[bytes]:
         """What an attempt wrote to `out` or `err`, as it comes."""
@@ -149,7 +151,7 @@ class Runs:
         """Why items failed, the most frequent reason first."""
         return self._at.get(Page[FailureGroup], f"{_run(run)}/failures")
 
-    def read_cells(self, run: str) -> Cells:
+    def show_cells(self, run: str) -> Cells:
         """All items of a run at a glance."""
         return self._at.get(Cells, f"{_run(run)}/cells")
 
@@ -164,13 +166,17 @@ class Runs:
         """All files that a run has published, page by page."""
         return every(lambda after: self.list_outputs(run, after=after))
 
-    def read_output(self, run: str, path: str, *, start: int = 0) -> Iterator[bytes]:
+    def download_output(self, run: str, path: str, *, start: int = 0) -> Iterator[bytes]:
         """The bytes of an output from `start` on; goes on by itself where it was cut off."""
         return pieces(self._at, self.output_path(run, path), start=start)
 
-    def read_outputs_zip(self, run: str) -> Iterator[bytes]:
+    def download_all(self, run: str) -> Iterator[bytes]:
         """All outputs in one archive, as it comes."""
         return self.read_path(f"{_run(run)}/outputs.zip")
+
+    def follow_events(self, run: str, *, after: str = "") -> Following:
+        """Follow a run as it goes, over every cut; `after="start"` begins with its first item."""
+        return Following(self._at, run, after=after)
 
     def output_path(self, run: str, path: str) -> str:
         """Where the API has an output."""

@@ -14,10 +14,10 @@ class System:
         """Speak over this connection."""
         self._at = connection
 
-    def read_health(self) -> Health:
+    def show_health(self) -> Health:
         """Whether it answers, and of which version it is; anyone may ask."""
         return self._at.get(Health, "health")
 
-    def read_system(self) -> SystemState:
+    def show_system(self) -> SystemState:
         """How the site does, for administrators."""
         return self._at.get(SystemState, "system")

@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import file_digest
 from io import BufferedReader
-from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -36,6 +35,8 @@ PIECE_BYTES = 16 << 20
 SMALL_BYTES = 1 << 20
 MOST_ARCHIVE_BYTES = 64 << 20
 AT_ONCE = 4
+# How long the paths in one request are together, at most: some letters take six bytes in JSON.
+MOST_NAMED_LETTERS = 100_000
 # How often files that change while they are sent are read anew.
 MOST_ROUNDS = 3
 
@@ -88,13 +89,10 @@ class Sender:
             InputChanged: A file does not stop changing.
             QuotaExceeded: There is no room for it.
         """
-        stream = iter(found)
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="sending") as pool:
             work = _Work(pool)
             try:
-                while batch := list(islice(stream, MOST_FILES)):
-                    self._send_batch(work, batch)
-                work.finish()
+    XX                work.finish()
             except BaseException:
                 work.drop()
                 raise
@@ -241,6 +239,20 @@ class _Work:
         done, self._pending = wait(self._pending, return_when=FIRST_COMPLETED)
         for one in done:
             one.result()
+
+
+def _batches(found: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:
+    """The files in batches that one request can name: requests have a limit in bytes too."""
+    batch: list[LocalFile] = []
+    letters = 0
+    for one in found:
+        if len(batch) == MOST_FILES or letters > MOST_NAMED_LETTERS:
+            yield batch
+            batch, letters = [], 0
+        batch.append(one)
+        letters += len(one.path)
+    if batch:
+        yield batch
 
 
 def _archives(files: Iterable[LocalFile]) -> Iterator[list[LocalFile]]:

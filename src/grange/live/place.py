@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from grange.settings import Settings, load
 
 if TYPE_CHECKING:
-    from grange.bootstrap import Site
+    from grange.bootstrap.embedded import Site
 
 
 class Place:
@@ -18,7 +18,8 @@ class Place:
 
     def __init__(self, settings: Settings) -> None:
         """Open the site of these settings."""
-        from grange.bootstrap import open_site
+        # Programs work here, also where the commands talk to a server.
+        from grange.bootstrap.embedded import open_site
 
         stack = ExitStack()
         self.settings = settings

@@ -1,0 +1,33 @@
+"""The remote site: a server works on the runs, and this machine sends inputs and brings results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from grange.bootstrap.remote.login import open_client
+from grange.bootstrap.remote.site import RemoteSite
+
+if TYPE_CHECKING:
+    from grange.settings import Settings
+
+__all__ = ["RemoteSite", "open_client", "open_site"]
+
+# What this machine remembers of servers, below the home.
+KNOWN_FILE = "client.db"
+
+
+@contextmanager
+def open_site(settings: Settings) -> Iterator[RemoteSite]:
+    """The site of the server that the settings name."""
+    from grange.bootstrap.embedded import make_home
+    from grange.client.known import Known
+
+    make_home(settings.home)
+    with open_client(settings) as client:
+        known = Known(settings.home / KNOWN_FILE)
+        try:
+            yield RemoteSite(client, known)
+        finally:
+            known.close()

@@ -1,0 +1,236 @@
+"""Submitting to a server: what it sees itself is named, the rest is sent, and the run is made."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grange.bootstrap.remote import order as orders
+from grange.client.schemas.files import NewFolder, ShareProbe, ShareSample
+from grange.client.schemas.runs import FolderInput, NewRun, ShareInput
+from grange.client.uploads import LocalFile, Sender, Sent
+from grange.errors import (
+    InputsInvalid,
+    OutputInUse,
+    ParameterInvalid,
+    PipelineNotFound,
+    RunNotFound,
+)
+from grange.runs.inputs import Root, Scan, find_roots
+from grange.storage import uri_path
+
+if TYPE_CHECKING:
+    from grange.bootstrap.remote.order import Order
+    from grange.client.api import Client
+    from grange.client.known import Known
+    from grange.client.schemas.runs import Pipeline, Run
+    from grange.runs.models import NewItem, RunRequest
+
+# What is sent was chosen here: the server is to leave nothing of it out.
+EVERYTHING = ["*", ".*"]
+# Files that are compared to know whether the server sees the same folder, and among how many.
+_SAMPLES = 20
+_LOOKED_AT = 2000
+_TOLD_SECONDS = 5.0
+_MOST_FILE_BYTES = 1 << 20
+
+Told = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request, looked at from this machine."""
+
+    request: RunRequest
+    pipeline: Pipeline
+    roots: Sequence[Root]
+    scan: Scan
+    out: Path
+
+
+def look_at(client: Client, request: RunRequest) -> Asked:
+    """Check what can be checked here, and find the inputs. Nothing is written.
+
+    Raises:
+        PipelineNotFound: The server has no such pipeline.
+        InputsInvalid: An input names nothing.
+    """
+    from grange.bootstrap.embedded import check_out
+
+    cwd = Path(request.cwd or Path.cwd())
+    out = (cwd / Path(request.out).expanduser()).resolve()
+    pipeline = _pipeline(client, request.pipeline)
+    roots = find_roots(request.inputs, cwd=str(cwd))
+    check_out(out, [root.path for root in roots])
+    scan = Scan(
+        roots=roots,
+        include=request.include,
+        exclude=request.exclude,
+        accepts=pipeline.accepts,
+        out=str(out),
+    )
+    return Asked(request=request, pipeline=pipeline, roots=roots, scan=scan, out=out)
+
+
+def unfinished(client: Client, asked: Asked) -> tuple[Order, Run | None]:
+    """The order to go on with, and its run if there is one already.
+
+    Raises:
+        OutputInUse: The folder waits for the results of another request.
+    """
+    digest = orders.fingerprint(asked.request, [root.shown for root in asked.roots])
+    order = orders.read_order(asked.out)
+    if order is None or order.server != client.server:
+        return orders.new_order(client.server, digest), None
+    run = _run_of(client, order)
+    if order.request == digest and (run is not None or not order.run):
+        return order, run
+    if run is not None and run.finished_at is None:
+        raise OutputInUse(
+            f"The results of run {run.id}, which is unfinished, are wanted in {asked.out}.",
+            hint=f"Go on with it (grange runs resume {run.id}), call it off "
+            f"(grange runs cancel {run.id}), or choose another --out.",
+        )
+    return orders.new_order(client.server, digest), None
+
+
+def submit(client: Client, known: Known, asked: Asked, order: Order, told: Told) -> Run:
+    """Send what the server can't see, and put the run on its disk.
+
+    Raises:
+        InputsInvalid: There is no input.
+    """
+    request = asked.request
+    if _are_seen(client, asked):
+        inputs: list[FolderInput | ShareInput] = [ShareInput(share=one.path) for one in asked.roots]
+        include, exclude = list(request.include), list(request.exclude)
+    else:
+        inputs = [FolderInput(folder=_send(client, known, asked, order, told))]
+        include, exclude = EVERYTHING, []
+    new = NewRun(
+        pipeline=request.pipeline,
+        inputs=inputs,
+        params=dict(request.params),
+        settings=list(settings_sent(request)),
+        include=include,
+        exclude=exclude,
+        retries=request.retries,
+        timeout_seconds=request.timeout_seconds,
+        name=request.name,
+        priority=request.priority,
+    )
+    return client.runs.submit_run(new, key=order.key("run"))
+
+
+def settings_sent(request: RunRequest) -> Iterator[str]:
+    """The NAME=VALUE texts, with what NAME=@FILE means: the server can't read our files.
+
+    Raises:
+        ParameterInvalid: A file can't be read.
+    """
+    for setting in request.settings:
+        name, _, value = setting.partition("=")
+        if not value.startswith("@") or value.startswith("@@"):
+            yield setting
+            continue
+        path = Path(request.cwd or ".") / Path(value[1:]).expanduser()
+        try:
+            with path.open(encoding="utf-8") as file:
+                text = file.read(_MOST_FILE_BYTES)
+        except (OSError, ValueError) as error:
+            message = f"The file {str(path)!r} for {name} can't be read."
+            raise ParameterInvalid(message, hint="Is it there, and is it text?") from error
+        text = text.removesuffix("\n").removesuffix("\r")
+        yield f"{name}={'@' if text.startswith('@') else ''}{text}"
+
+
+def _pipeline(client: Client, name: str) -> Pipeline:
+    if name.rpartition(":")[0].endswith(".py") or name.endswith(".py"):
+        raise PipelineNotFound(
+            f"The pipeline {name} is a file of this machine, and {client.server} runs its own.",
+            hint="Install it there, or work on this machine: GRANGE_SERVER=none grange run …",
+        )
+    return client.runs.show_pipeline(name)
+
+
+def _run_of(client: Client, order: Order) -> Run | None:
+    if not order.run:
+        return None
+    try:
+        return client.runs.show_run(order.run)
+    except RunNotFound:
+        return None
+
+
+def _are_seen(client: Client, asked: Asked) -> bool:
+    """Whether the server sees all of the inputs itself, at the same places."""
+    if any(root.pattern is not None for root in asked.roots):
+        return False
+    shares = [share.path.rstrip("/") for share in client.files.list_shares().items]
+    below = [
+        root for root in asked.roots if any(f"{root.path}/".startswith(f"{one}/") for one in shares)
+    ]
+    if not shares or len(below) < len(asked.roots):
+        return False
+    return all(client.files.probe_share(probe).same for probe in map(_probe, below))
+
+
+def _probe(root: Root) -> ShareProbe:
+    """What we see at a path: some of its files, spread over the first of them."""
+    seen = list(itertools.islice(Scan(roots=[Root(root.path, "")]), _LOOKED_AT))
+    chosen = seen[:: max(len(seen) // _SAMPLES, 1)][:_SAMPLES]
+    return ShareProbe(path=root.path, samples=[_sample(root, one) for one in chosen])
+
+
+def _sample(root: Root, item: NewItem) -> ShareSample:
+    below = os.path.relpath(uri_path(item.uri), root.path)
+    path = "" if below == "." else below
+    return ShareSample(path=path, size=item.size, mtime_ns=item.mtime_ns)
+
+
+def _send(client: Client, known: Known, asked: Asked, order: Order, told: Told) -> str:
+    """Fill a folder with the inputs; returns its id. The same order fills the same folder."""
+    stream = iter(asked.scan)
+    first = next(stream, None)
+    if first is None:
+        raise InputsInvalid(
+            "The inputs hold no file to work on.",
+            hint="Check the folder, and what --include and --exclude leave of it.",
+        )
+    orders.write_order(asked.out, order)
+    name = asked.request.name or asked.out.name
+    folder = client.files.make_folder(NewFolder(name=_title(name)), key=order.key("folder")).id
+    sender = Sender(client.connection, known, folder, told=_Teller(told))
+    sender.send(_local(itertools.chain([first], stream)))
+    return folder
+
+
+def _local(items: Iterable[NewItem]) -> Iterator[LocalFile]:
+    for item in items:
+        yield LocalFile(item.path, uri_path(item.uri), item.size, item.mtime_ns)
+
+
+def _title(name: str) -> str:
+    """A name as one line."""
+    return "".join(one for one in name if one.isprintable())[:200]
+
+
+class _Teller:
+    """Says now and then how the sending stands."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+        self._at = time.monotonic()
+
+    def __call__(self, sent: Sent) -> None:
+        now = time.monotonic()
+        if now - self._at < _TOLD_SECONDS:
+            return
+        self._at = now
+        known = f"{sent.files:,} files are there"
+        self._told(f"Sending the inputs: {known}, {sent.sent_bytes / 1e6:,.0f} MB sent …")
