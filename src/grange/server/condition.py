@@ -35,7 +35,7 @@ def examine(parts: Parts) -> System:
         workers=settings.workers,
         runs_running=_count(parts, RunState.RUNNING),
         runs_waiting=_count(parts, RunState.WAITING),
-        event_streams=parts.hub.open_streams,
+        event_streams=parts.hub.streams,
         event_streams_limit=settings.streams,
         disk_free_bytes=disk.free,
         disk_total_bytes=disk.total,
@@ -94,7 +94,7 @@ def _room(share: float) -> Check:
 
 
 def _streams(parts: Parts) -> Check:
-    open_now, most = parts.hub.open_streams, parts.settings.streams
+    open_now, most = parts.hub.streams, parts.settings.streams
     said = f"{open_now} of at most {most} pages and clients follow the server's events."
     if open_now < most * BUSY_STREAMS:
         return Check(name="events", verdict="good", said=said)

@@ -1,0 +1,141 @@
+"""What `grange serve` runs: the services, the app over them, and one server for each home."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grange.bootstrap.embedded import make_home
+from grange.errors import Conflict
+
+if TYPE_CHECKING:
+    from grange.server.parts import Parts
+    from grange.server.serving import Listener
+    from grange.settings import Settings
+
+LOCK_NAME = "serve.lock"
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that is wired and bound, and answers from `serve` on."""
+
+    parts: Parts
+    listener: Listener
+
+    @property
+    def url(self) -> str:
+        """The address that people use."""
+        return self.parts.url
+
+    def setup_link(self) -> str | None:
+        """A fresh one-time link to the set-up; None once there is an administrator."""
+        from grange.server import links
+
+        key = self.parts.accounts.setup_key()
+        return links.set_up(self.url, key) if key else None
+
+    def serve(self, ready: Callable[[], None]) -> None:
+        """Answer requests until SIGTERM or SIGINT; `ready` is called when it begins."""
+        from grange.server.app import make_app
+        from grange.server.serving import serve
+
+        serve(make_app(self.parts), self.listener, ready=ready, stopping=self.parts.hub.close)
+
+
+@contextmanager
+def open_server(settings: Settings) -> Iterator[Server]:
+    """The server of these settings, wired, and with its port taken.
+
+    Raises:
+        SettingInvalid: It can't listen as it is told to.
+        Conflict: Another server has this home.
+    """
+    from grange.server.serving import listen
+
+    make_home(settings.home)
+    with ExitStack() as opened:
+        opened.enter_context(_lock(settings.home))
+        listener = listen(settings)
+        opened.callback(listener.close)
+        url = settings.public_url or listener.url
+        yield Server(_wire(settings, url, opened), listener)
+
+
+def _wire(settings: Settings, url: str, opened: ExitStack) -> Parts:
+    """Open all services; `opened` closes them in the other order."""
+    from grange.accounts.service import Accounts
+    from grange.accounts.sessions import open_cache
+    from grange.bootstrap.chores import Chores
+    from grange.bootstrap.driving import Driver
+    from grange.db import open_database
+    from grange.db.schema import prepare
+    from grange.runs.service import Runs
+    from grange.server.events import Hub
+    from grange.server.parts import Parts
+    from grange.uploads.service import Uploads
+
+    database = open_database(settings.database)
+    opened.callback(database.close)
+    prepare(database)
+    cache = open_cache(settings.sessions)
+    accounts = Accounts(database, cache)
+    opened.callback(accounts.close)
+    uploads = Uploads(
+        database, settings.home, quota_bytes=settings.quota_bytes, record=accounts.record
+    )
+    opened.callback(uploads.close)
+    runs = Runs(
+        database,
+        logs=settings.home / "runs",
+        lease_seconds=settings.lease_seconds,
+        delay_seconds=settings.retry_delay_seconds,
+    )
+    driver = Driver(settings)
+    opened.callback(driver.stop)
+    driver.start()
+    hub = Hub(runs, home=settings.home, limit=settings.streams)
+    opened.callback(hub.close)
+    chores = Chores([accounts.sweep, uploads.sweep])
+    opened.callback(chores.stop)
+    chores.start()
+    return Parts(
+        settings=settings,
+        database=database,
+        accounts=accounts,
+        cache=cache,
+        runs=runs,
+        uploads=uploads,
+        hub=hub,
+        outputs=settings.home / "outputs",
+        wake=driver.wake,
+        started_at=time.time(),
+        url=url,
+        is_driven=driver.is_alive,
+    )
+
+
+@contextmanager
+def _lock(home: Path) -> Iterator[None]:
+    """Keep other servers off this home for as long as this process lives, however it ends."""
+    with (home / LOCK_NAME).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.seek(0)
+            holder = lock.read(20).strip()
+            raise Conflict(
+                f"Another server works in {home} already"
+                + (f": process {holder}." if holder else "."),
+                hint="Stop that one, or give this one a home of its own: GRANGE_HOME",
+            ) from error
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield

@@ -1,0 +1,215 @@
+"""Who may do what: every operation of the document, tried by everyone who may not.
+
+The table below says for each operation who it is for. One that is not in the
+table fails these tests, so that nobody adds an open door by oversight.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.server import scene
+from tests.server.scene import Cast, Serving
+
+METHODS = ("get", "put", "post", "patch", "delete", "head", "options")
+
+PUBLIC = "public"  # everyone, logged in or not
+KEY = "key"  # everyone who has a one-time key or a password
+ANYONE = "anyone"  # everyone who is logged in, each with their own things
+OWNER = "owner"  # whom the thing belongs to; for others it is not there
+MEMBER = "member"  # members and administrators, to make something of their own
+ADMIN = "admin"  # administrators
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Who an operation is for, and a body that it takes."""
+
+    whose: str
+    body: Any = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+RULES: dict[str, Rule] = {
+    "show_setup": Rule(PUBLIC),
+    "set_up": Rule(
+        KEY, {"key": "x", "email": "x@example.org", "name": "X", "password": scene.PASSWORD}
+    ),
+    "welcome_user": Rule(KEY, {"key": "x", "password": scene.PASSWORD}),
+    "log_in": Rule(KEY, {"email": "nobody@example.org", "password": "x"}),
+    "show_session": Rule(ANYONE),
+    "log_out": Rule(ANYONE),
+    "list_sessions": Rule(ANYONE),
+    "end_session": Rule(OWNER),
+    "change_password": Rule(KEY, {"old": "x", "new": scene.PASSWORD}),
+    "list_users": Rule(ANYONE),
+    "invite_user": Rule(ADMIN, {"email": "new@example.org", "name": "New"}),
+    "show_user": Rule(OWNER),
+    "change_user": Rule(OWNER, {"name": "Somebody else"}),
+    "delete_user": Rule(ADMIN),
+    "reset_password": Rule(ADMIN),
+    "list_groups": Rule(ANYONE),
+    "make_group": Rule(ADMIN, {"name": "Rogues"}),
+    "show_group": Rule(OWNER),
+    "rename_group": Rule(ADMIN, {"name": "Rogues"}),
+    "delete_group": Rule(ADMIN),
+    "add_member": Rule(ADMIN),
+    "remove_member": Rule(ADMIN),
+    "list_tokens": Rule(ANYONE),
+    "make_token": Rule(ANYONE, {"name": "x", "scopes": ["read"]}),
+    "revoke_token": Rule(OWNER),
+    "list_audit": Rule(ADMIN),
+    "verify_audit": Rule(ADMIN),
+    "show_health": Rule(PUBLIC),
+    "show_system": Rule(ADMIN),
+}
+
+REFUSED = {PUBLIC: set(), KEY: {401, 409}, ANYONE: set(), OWNER: {403, 404}, ADMIN: {403}}
+# With these a test would log out those who it needs.
+LAST = {"log_out"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation of the document."""
+
+    name: str
+    method: str
+    path: str
+
+    def filled(self, values: dict[str, str]) -> str:
+        """Fill the path with ids."""
+        return re.sub(r"\{(\w+)\}", lambda found: values[found[1]], self.path)
+
+
+@pytest.fixture(scope="module")
+def operations(cast: Cast) -> list[Operation]:
+    """Give all operations of the document, those that log out last."""
+    return sorted(operations_of(cast.admin), key=lambda one: one.name in LAST)
+
+
+def operations_of(admin: httpx.Client) -> Iterator[Operation]:
+    """Walk the document."""
+    for path, methods in admin.get("/openapi.json").json()["paths"].items():
+        for method, operation in methods.items():
+            if method in METHODS:
+                yield Operation(operation["operationId"], method, path.removeprefix(scene.API))
+
+
+@pytest.fixture(scope="module")
+def foreign(cast: Cast) -> dict[str, str]:
+    """Give the ids of things that belong to one member, by the name that paths have for them."""
+    member = scene.user_id(cast.member)
+    group = cast.admin.post("/groups", json={"name": "Mia's"}).json()["id"]
+    assert 204 == cast.admin.put(f"/groups/{group}/members/{member}").status_code
+    token = cast.member.post("/tokens", json={"name": "mia's", "scopes": ["read"]}).json()
+    return {
+        "user": member,
+        "group": group,
+        "token": token["token"]["id"],
+        "session": cast.member.get("/sessions").json()["items"][0]["id"],
+    }
+
+
+def test_the_table_names_every_operation(operations: list[Operation]) -> None:
+    """Whoever adds an operation says who it is for; what is gone has no rule."""
+    assert {one.name for one in operations} == set(RULES)
+
+
+def test_nobody_gets_in(
+    server: Serving, operations: list[Operation], foreign: dict[str, str]
+) -> None:
+    """Without a session or a token, only what is for everyone answers."""
+    wrong = []
+    with server.client() as nobody:
+        for one in operations:
+            rule = RULES[one.name]
+            answer = _try(nobody, one, foreign, rule)
+            expected = {200} if rule.whose == PUBLIC else {401, 409}
+            if answer.status_code not in expected:
+                wrong.append((one.name, answer.status_code))
+
+    assert [] == wrong
+
+
+@pytest.mark.parametrize("who", ["viewer", "other"])
+def test_nobody_reaches_what_belongs_to_others(
+    cast: Cast, operations: list[Operation], foreign: dict[str, str], who: str
+) -> None:
+    """Another user's ids open nothing, and no answer shows them."""
+    person: httpx.Client = getattr(cast, who)
+    ids = set(foreign.values())
+    wrong = []
+    for one in operations:
+        rule = RULES[one.name]
+        if one.name in LAST:
+            continue
+        answer = _try(person, one, foreign, rule)
+        allowed = rule.whose in {PUBLIC, ANYONE} or (rule.whose == MEMBER and who == "other")
+        if allowed:
+            fine = answer.status_code < 500
+        else:
+            fine = answer.status_code in REFUSED.get(rule.whose, {403})
+        if not fine or _shows(answer, ids):
+            wrong.append((one.name, answer.status_code, answer.text[:200]))
+
+    assert [] == wrong
+
+
+def test_a_token_that_reads_changes_nothing(
+    server: Serving, cast: Cast, operations: list[Operation], foreign: dict[str, str]
+) -> None:
+    """Even its own user's things are out of reach of a token without the scope."""
+    wrong = []
+    with scene.with_token(cast.member, server.url, "read") as reader:
+        for one in operations:
+            rule = RULES[one.name]
+            if one.method in {"get", "head", "options"} or one.name in LAST or rule.whose == KEY:
+                continue
+            answer = _try(reader, one, foreign, rule)
+            if answer.status_code != 403:
+                wrong.append((one.name, answer.status_code, answer.text[:200]))
+
+    assert [] == wrong
+
+
+@pytest.mark.parametrize(
+    "nothing", ["0", "zzzzzzzzzz", "a" * 40, "..", "%2e%2e", "'", "%F0%9F%90%A6"]
+)
+def test_ids_of_nothing_are_not_found(
+    cast: Cast, operations: list[Operation], nothing: str
+) -> None:
+    """What is no id, or nobody's, is told as such: it is no fault."""
+    wrong = []
+    for one in operations:
+        rule = RULES[one.name]
+        if "{" not in one.path:
+            continue
+        for person in (cast.admin, cast.member):
+            path = one.filled(dict.fromkeys(_names(one), nothing))
+            answer = person.request(one.method, path, json=rule.body, **rule.options)
+            if answer.status_code not in {400, 403, 404, 405, 409, 410, 412, 415, 422}:
+                wrong.append((one.name, answer.status_code, answer.text[:200]))
+
+    assert [] == wrong
+
+
+def _try(
+    person: httpx.Client, one: Operation, values: dict[str, str], rule: Rule
+) -> httpx.Response:
+    return person.request(one.method, one.filled(values), json=rule.body, **rule.options)
+
+
+def _names(one: Operation) -> list[str]:
+    return re.findall(r"\{(\w+)\}", one.path)
+
+
+def _shows(answer: httpx.Response, ids: set[str]) -> bool:
+    """Whether the answer tells an id that the question did not name."""
+    return any(one in answer.text for one in ids if one not in str(answer.request.url))
