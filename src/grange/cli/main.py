@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from grange.cli import doctor, pipelines, run, runs, serve, terminal, words
+from grange.cli import doctor, drive, pipelines, run, runs, serve, terminal, words
 from grange.cli.exits import exit_code
 from grange.cli.options import examples
 from grange.errors import GrangeError
@@ -109,4 +109,6 @@ app.command("map", epilog=run.MAP_EXAMPLES)(run.map_command)
 app.add_typer(runs.app, name="runs", help="Look at runs, and say what becomes of them.")
 app.add_typer(pipelines.app, name="pipelines", help="Look at what can be run.")
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
+# `grange serve` starts it; nobody has to know it.
+app.command("drive", hidden=True)(drive.drive)
 app.command("doctor", epilog=examples("grange doctor", "grange doctor --json"))(doctor.doctor)

@@ -64,6 +64,18 @@ def change(database: Database, run: RunView, values: Mapping[str, str | int | No
         )
 
 
+def note(database: Database, run: RunView, text: str) -> None:
+    """Leave a note with a run that waits and that nobody drives."""
+    database.transact(
+        lambda connection: connection.execute(
+            update(runs)
+            .where(runs.c.number == run.number, runs.c.state == RunState.WAITING)
+            .where(runs.c.driver.is_(None))
+            .values(note=text)
+        )
+    )
+
+
 def close_cancelled(database: Database, number: int, *, now: float) -> None:
     """Bring a run that nobody drives, and whose items are called off, to its end."""
     database.transact(

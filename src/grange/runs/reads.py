@@ -1,18 +1,18 @@
-"""What a server asks of a ledger: pages, glances, and what moves."""
+"""What is asked of a ledger: runs, items, pages of them, and all at a glance."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from grange.runs import itempages, pages, queries
 
 if TYPE_CHECKING:
-    from grange.core.states import RunState
+    from grange.core.states import ItemState, RunState
     from grange.db import Database
     from grange.runs.cells import Glance
     from grange.runs.itempages import ItemFilter
-    from grange.runs.models import ItemView, RunView
+    from grange.runs.models import FailureGroup, ItemView, RunSpec, RunView
     from grange.runs.pages import Part, RunFilter, Sight
 
 
@@ -25,6 +25,40 @@ class Reads:
 
         self._database = database
         self._glances = Glances(database)
+
+    def unfinished(self, spec: RunSpec) -> str | None:
+        """The id of the unfinished run that a submission of `spec` would go on with."""
+        from grange.runs.keys import request_key
+
+        return queries.unfinished_run(self._database, request_key=request_key(spec))
+
+    def find(self, text: str) -> RunView:
+        """The run of an id, of the beginning of one, or of a name; `last` is the newest."""
+        return queries.find_run(self._database, text)
+
+    def recent(self, *, state: RunState | None = None, limit: int | None = 50) -> list[RunView]:
+        """The newest runs first."""
+        return queries.list_runs(self._database, state=state, limit=limit)
+
+    def items(self, run: RunView, *, state: ItemState | None = None) -> Iterator[ItemView]:
+        """A run's items in the order of submission, streaming."""
+        return queries.iterate_items(self._database, run.number, state=state)
+
+    def ended(self, run: RunView, *, after: tuple[float, int], limit: int = 1000) -> list[ItemView]:
+        """Items that ended after one of this (time, id), in the order of their ends."""
+        return queries.ended_since(self._database, run.number, after=after, limit=limit)
+
+    def last_ended(self, run: RunView) -> tuple[float, int]:
+        """The (time, id) of the item that ended last; what `ended` goes on after."""
+        return queries.last_ended(self._database, run.number)
+
+    def item(self, run: RunView, path: str) -> ItemView:
+        """The item of a path, or of the end of one."""
+        return queries.find_item(self._database, run.number, path)
+
+    def failures(self, run: RunView) -> list[FailureGroup]:
+        """Why items failed, the most frequent reason first."""
+        return queries.failures(self._database, run.number)
 
     def of_id(self, run: str) -> RunView | None:
         """The run of exactly this id, if there is one."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grange.core.states import ItemState, RunState
+from grange.core.states import RunState
 from grange.db import Database
 from grange.errors import GrangeError, RunBusy
 from grange.errors import RunEnded as RunHasEnded
@@ -24,7 +24,6 @@ from grange.runs.models import (
     REPORT_FOLDER,
     RUN_FILE,
     AttemptView,
-    FailureGroup,
     ItemView,
     NewItem,
     RunSpec,
@@ -137,6 +136,28 @@ class Runs(Reads):
         observer(RunEnded(run=run.id, state=run.state))
         return run
 
+    def work_on(
+        self,
+        run: RunView,
+        engine: Callable[[], Engine],
+        *,
+        observer: Observer,
+        stop: threading.Event,
+    ) -> None:
+        """Work on the run until it ends, somebody pauses it, or `stop` is set.
+
+        Raises:
+            RunBusy: Somebody else works on it.
+            RunEnded: There is nothing left to do.
+            StoreFull, DatabaseFull: There is no room.
+            WorkerStartFailed: Workers can't be started.
+        """
+        if run.state is RunState.CANCELLING:
+            # Its driver died before it had called everything off.
+            self._cancel_here(run)
+        else:
+            self._drive_once(run, engine, observer, stop)
+
     def follow(self, run: RunView, *, observer: Observer, stop: threading.Event) -> RunView:
         """Say what happens to the run until it ends, or nobody works on it any more."""
         from grange.core.events import RunEnded
@@ -147,43 +168,9 @@ class Runs(Reads):
         observer(RunEnded(run=run.id, state=run.state))
         return run
 
-    def unfinished(self, spec: RunSpec) -> str | None:
-        """The id of the unfinished run that a submission of `spec` would go on with."""
-        from grange.runs.keys import request_key
-
-        return queries.unfinished_run(self._database, request_key=request_key(spec))
-
-    def find(self, text: str) -> RunView:
-        """The run of an id, of the beginning of one, or of a name; `last` is the newest."""
-        return queries.find_run(self._database, text)
-
-    def recent(self, *, state: RunState | None = None, limit: int | None = 50) -> list[RunView]:
-        """The newest runs first."""
-        return queries.list_runs(self._database, state=state, limit=limit)
-
-    def items(self, run: RunView, *, state: ItemState | None = None) -> Iterator[ItemView]:
-        """A run's items in the order of submission, streaming."""
-        return queries.iterate_items(self._database, run.number, state=state)
-
-    def ended(self, run: RunView, *, after: tuple[float, int], limit: int = 1000) -> list[ItemView]:
-        """Items that ended after one of this (time, id), in the order of their ends."""
-        return queries.ended_since(self._database, run.number, after=after, limit=limit)
-
-    def last_ended(self, run: RunView) -> tuple[float, int]:
-        """The (time, id) of the item that ended last; what `ended` goes on after."""
-        return queries.last_ended(self._database, run.number)
-
-    def item(self, run: RunView, path: str) -> ItemView:
-        """The item of a path, or of the end of one."""
-        return queries.find_item(self._database, run.number, path)
-
     def attempts(self, run: RunView, item: ItemView) -> list[AttemptView]:
         """The ended attempts at an item, with where their logs are."""
         return queries.attempts_of(self._database, item.id, logs=str(self.logs_of(run)))
-
-    def failures(self, run: RunView) -> list[FailureGroup]:
-        """Why items failed, the most frequent reason first."""
-        return queries.failures(self._database, run.number)
 
     def change(
         self,
@@ -200,6 +187,12 @@ class Runs(Reads):
             self._database, run, {"name": name, "priority": priority, "shared_with": shared_with}
         )
         return queries.find_run(self._database, run.id)
+
+    def note(self, run: RunView, text: str) -> None:
+        """Say why a run that waits does not go on."""
+        from grange.runs import control
+
+        control.note(self._database, run, text)
 
     def cancel(self, run: RunView) -> RunView:
         """Call the run off: whoever drives it stops within seconds; else it ends here and now."""

@@ -5,9 +5,9 @@ Routers and pages hold a desk and never the runs themselves.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends
@@ -16,16 +16,22 @@ from grange.client.schemas import runs as schemas
 from grange.client.schemas.basis import Page
 from grange.core.ids import looks_like_id, new_id
 from grange.core.states import RunState
-from grange.errors import ItemNotFound, RunBusy, UsageError
+from grange.errors import DatabaseBusy, ItemNotFound, RunBusy, UsageError
 from grange.runs.itempages import ItemFilter
-from grange.runs.models import AttemptView, RunView
+from grange.runs.models import AttemptView, RunView, Submitted
 from grange.runs.pages import RunFilter
 from grange.server import access, offers, published, shown, submitting
+from grange.server.downloads import Download
 from grange.server.visitors import Here, Visitor
 
 if TYPE_CHECKING:
     from grange.accounts.models import Actor
     from grange.server.parts import Parts
+
+
+# How long a repeated request waits for the first one of its kind, and how often it looks.
+PATIENCE_SECONDS = 20.0
+LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +134,8 @@ class Desk:
         """The ended attempts at an item, in their order."""
         return [shown.attempt_shown(one, self._veil) for one in self._attempts(ref, item)]
 
-    def log(self, ref: str, item: int, *, task: int, epoch: int, stream: str) -> Path | None:
-        """The file of what an attempt has written; None where it wrote nothing.
+    def log(self, ref: str, item: int, *, task: int, epoch: int, stream: str) -> Download:
+        """What an attempt has written to `out` or `err`; nothing where it wrote nothing.
 
         Raises:
             ItemNotFound: There was no such attempt.
@@ -137,8 +143,9 @@ class Desk:
         for one in self._attempts(ref, item):
             if (one.task, one.epoch) == (task, epoch):
                 log = one.out_log if stream == "out" else one.err_log
-                return Path(log) if log else None
-        raise ItemNotFound(f"Item {item} has no attempt {task}/{epoch}.")
+                return published.log_of(log, name=f"{task}-{epoch}.{stream}.txt")
+        message = f"Item {item} has no attempt {task}/{epoch}."
+        raise ItemNotFound(message, hint="See the list of its attempts.")
 
     def failures(self, ref: str) -> list[schemas.FailureGroup]:
         """Why items failed, the most frequent reason first."""
@@ -170,7 +177,7 @@ class Desk:
         """What a run has published: its own files first, then those of its items in their order."""
         return published.listed(self._runs, self.find(ref), after=after, limit=limit)
 
-    def open_output(self, ref: str, path: str) -> published.Found:
+    def open_output(self, ref: str, path: str) -> Download:
         """A published file, by its path below the run's outputs.
 
         Raises:
@@ -179,7 +186,7 @@ class Desk:
         return published.find(self._runs, self.find(ref), path)
 
     def archive(self, ref: str) -> tuple[RunView, Iterator[bytes]]:
-        """All that a run has published as one .zip, made while it is read."""
+        """The run, and all that it has published as one .zip, made while it is read."""
         run = self.find(ref)
         return run, published.zipped(run)
 
@@ -198,7 +205,7 @@ class Desk:
             self._parts.wake()
             return self._shown(known).model_copy(update={"resumed": True})
         prepared = submitting.prepare(self._parts, self.actor, new, run)
-        submitted = self._runs.submit(prepared.spec, prepared.items(), run)
+        submitted = self._put(prepared, run)
         detail = {"pipeline": new.pipeline, "items": submitted.run.counts.total}
         self._record("run.submitted", submitted.run, **detail)
         self._parts.wake()
@@ -277,6 +284,18 @@ class Desk:
         published.remove(run, self._parts.outputs)
         self._runs.delete(run)
         self._record("run.deleted", run)
+
+    def _put(self, prepared: submitting.Prepared, run: str) -> Submitted:
+        """Submit, unless the same request is under way: then its end is waited for."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self._runs.submit(prepared.spec, prepared.items(), run)
+            except RunBusy:
+                if time.monotonic() > deadline:
+                    message = f"Run {run} is still being submitted."
+                    raise DatabaseBusy(message, hint="Send the same request again.") from None
+                time.sleep(LOOK_SECONDS)
 
     def _mine(self, ref: str) -> RunView:
         run = self.find(ref)

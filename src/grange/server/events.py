@@ -21,6 +21,8 @@ from grange.server.shown import Veil, ended_shown
 from grange.server.snapshots import Snapshots
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from grange.runs.models import ItemView, RunView
     from grange.runs.pages import Sight
     from grange.runs.service import Runs
@@ -50,7 +52,7 @@ class Listener:
     all_runs: bool
     places: dict[str, Place]  # by the run's id
     ready: asyncio.Event = field(default_factory=asyncio.Event)
-    snapshots: dict[str, bytes] = field(default_factory=dict)  # only the newest of each run counts
+    snapshots: dict[str, bytes] = field(default_factory=dict)  # of each run only the newest
     items: deque[tuple[str, Place, bytes]] = field(default_factory=deque)
     waiting_bytes: int = 0
     closed: bool = False
@@ -106,12 +108,12 @@ class Channel:
 class Hub:
     """Tells listeners about runs. Belongs to the event loop that it is first used in."""
 
-    def __init__(self, runs: Runs, veil: Veil, *, streams: int) -> None:
-        """Tell of these runs to at most so many streams at once."""
+    def __init__(self, runs: Runs, *, home: Path, limit: int) -> None:
+        """Tell of these runs to at most so many streams at once; of `home` it says nothing."""
         self._runs = runs
-        self._veil = veil
-        self._limit = streams
-        self._snapshots = Snapshots(runs, veil)
+        self._veil = Veil(home)
+        self._limit = limit
+        self._snapshots = Snapshots(runs, self._veil)
         self._listeners: set[Listener] = set()
         self._users: Counter[str] = Counter()
         self._channels: dict[int, Channel] = {}
@@ -120,14 +122,9 @@ class Hub:
         self._closed = False
 
     @property
-    def open_streams(self) -> int:
+    def streams(self) -> int:
         """How many streams are open."""
         return len(self._listeners)
-
-    @property
-    def limit(self) -> int:
-        """How many may be."""
-        return self._limit
 
     def enter(
         self,

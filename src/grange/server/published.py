@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from grange.client.schemas.basis import Page
@@ -15,25 +14,12 @@ from grange.runs.manifest import published_path
 from grange.runs.models import ITEMS_FILE, REPORT_FILE, REPORT_FOLDER, RUN_FILE, RunView
 from grange.runs.service import Runs
 from grange.server import zipping
-from grange.storage import Store, Stored, open_store
+from grange.server.downloads import Download
+from grange.storage import Stored, file_uri, open_store
 
 OWN_FILES = (REPORT_FILE, RUN_FILE, ITEMS_FILE)
 # Of the pipeline's own report, so many files are listed.
 MOST_REPORT_FILES = 1000
-
-
-@dataclass(frozen=True)
-class Found:
-    """A published file, and the store that it lies in."""
-
-    store: Store
-    stored: Stored
-    sha256: str | None
-
-    @property
-    def name(self) -> str:
-        """What it is called when it is saved."""
-        return self.stored.path.rpartition("/")[2]
 
 
 def listed(runs: Runs, run: RunView, *, after: str | None, limit: int) -> Page[OutputFile]:
@@ -52,7 +38,7 @@ def listed(runs: Runs, run: RunView, *, after: str | None, limit: int) -> Page[O
     return Page(items=files, next=part.next)
 
 
-def find(runs: Runs, run: RunView, path: str) -> Found:
+def find(runs: Runs, run: RunView, path: str) -> Download:
     """The published file of this path.
 
     Raises:
@@ -63,7 +49,28 @@ def find(runs: Runs, run: RunView, path: str) -> Found:
     stored = store.stat(path)
     if stored is None:
         raise StoreMissing(f"The run has published nothing as {path[:200]!r}.")
-    return Found(store, stored, runs.digest_of(run, path))
+    digest = runs.digest_of(run, path)
+    return Download(
+        name=path.rpartition("/")[2],
+        size=stored.size,
+        etag=f'"{digest or _since(stored)}"',
+        read=lambda start, length: store.read(path, start=start, length=length),
+    )
+
+
+def log_of(path: str | None, *, name: str) -> Download:
+    """What an attempt has written; nothing where there is no such file any more."""
+    found = Path(path) if path else None
+    if found is None or not found.is_file():
+        return Download(name=name, size=0, etag='"empty"', read=lambda _start, _length: iter(()))
+    store, inside = open_store(file_uri(found.parent)), found.name
+    stored = store.stat(inside)
+    return Download(
+        name=name,
+        size=stored.size if stored else 0,
+        etag=f'"{_since(stored) if stored else "empty"}"',
+        read=lambda start, length: store.read(inside, start=start, length=length),
+    )
 
 
 def zipped(run: RunView) -> Iterator[bytes]:
@@ -82,6 +89,11 @@ def remove(run: RunView, below: Path) -> None:
         if folder.exists() and not aside.exists():
             os.rename(folder, aside)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _since(stored: Stored) -> str:
+    """What tells a file from what it was, where its digest is not known."""
+    return f"{stored.size:x}-{stored.mtime_ns or 0:x}"
 
 
 def _own(run: RunView) -> Iterator[OutputFile]:

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from grange.server.api import audit, groups, session, setup, system, tokens, users
+from grange.server.api import (
+    audit,
+    events,
+    groups,
+    items,
+    outputs,
+    pipelines,
+    runs,
+    session,
+    setup,
+    system,
+    tokens,
+    users,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     setup.router,
@@ -14,4 +27,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     tokens.router,
     audit.router,
     system.router,
+    pipelines.router,
+    runs.router,
+    items.router,
+    outputs.router,
+    events.router,
 )

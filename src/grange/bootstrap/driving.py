@@ -1,0 +1,252 @@
+"""Who works on a server's runs: a loop that takes them in turn, and the child that runs it.
+
+The server and its child talk through the ledger alone. What the child has on
+its standard input only says when to look (a byte), and that the server is gone
+(the end): so it ends with the server however that ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from grange.bootstrap.embedded import Site, environment, make_home
+from grange.core.states import RunState
+from grange.errors import GrangeError, RunBusy, RunEnded
+from grange.runs.activity import ActivityWriter
+
+if TYPE_CHECKING:
+    from grange.core.events import Observer
+    from grange.runs.models import RunView
+    from grange.runs.service import Runs
+    from grange.settings import Settings
+
+log = logging.getLogger("grange.drive")
+
+# How often the ledger is asked when nobody says that there is something to do.
+LOOK_SECONDS = 0.5
+# What can't be begun is tried again after this, doubled each time up to the last.
+FIRST_PAUSE_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 300.0
+
+
+@contextmanager
+def open_shift(settings: Settings) -> Iterator[Shift]:
+    """What works on the runs of the server of these settings."""
+    from grange.db import open_database
+    from grange.db.schema import prepare
+    from grange.runs.service import Runs
+
+    make_home(settings.home)
+    database = open_database(settings.database)
+    try:
+        prepare(database)
+        runs = Runs(
+            database,
+            logs=settings.home / "runs",
+            lease_seconds=settings.lease_seconds,
+            delay_seconds=settings.retry_delay_seconds,
+        )
+        yield Shift(_Workshop(settings, runs), runs, at_once=settings.runs_at_once)
+    finally:
+        database.close()
+
+
+class _Workshop(Site):
+    """The embedded site, as it works on runs that others look after."""
+
+    def work_on(self, run: RunView, *, observer: Observer, stop: threading.Event) -> None:
+        """Work on a run until it ends, somebody pauses it, or `stop` is set."""
+        if run.state is not RunState.CANCELLING:
+            self._check_version(run)
+        self._runs.work_on(
+            run,
+            lambda: self._engine(self._settings.workers, run.priority),
+            observer=observer,
+            stop=stop,
+        )
+
+
+@dataclass
+class _Pause:
+    """A run that could not go on, and when it is worth another try."""
+
+    until: float
+    seconds: float
+
+
+class Shift:
+    """Drives waiting runs, some at a time, until it is told to stop."""
+
+    def __init__(self, site: _Workshop, runs: Runs, *, at_once: int) -> None:
+        """Work on the runs of this site."""
+        self._site = site
+        self._runs = runs
+        self._at_once = at_once
+        self._stop = threading.Event()
+        self._awake = threading.Event()
+        self._working: dict[str, threading.Thread] = {}
+        self._pauses: dict[str, _Pause] = {}
+
+    def wake(self) -> None:
+        """Look at once whether there is something to do."""
+        self._awake.set()
+
+    def stop(self) -> None:
+        """Let go of everything; `work` returns soon."""
+        self._stop.set()
+        self._awake.set()
+
+    def work(self) -> None:
+        """Take runs as they come. Returns when it was told to stop, with no run in hand."""
+        while not self._stop.is_set():
+            self._working = {run: one for run, one in self._working.items() if one.is_alive()}
+            if len(self._working) < self._at_once:
+                with suppress(GrangeError):
+                    self._take_more()
+            self._awake.wait(LOOK_SECONDS)
+            self._awake.clear()
+        for thread in self._working.values():
+            thread.join()
+
+    def _take_more(self) -> None:
+        now = time.monotonic()
+        for run in self._runs.waiting():
+            if len(self._working) >= self._at_once or self._stop.is_set():
+                return
+            pause = self._pauses.get(run.id)
+            # Who resumes a run takes its note away: that is a reason to try at once.
+            if run.id in self._working or (pause and run.note and now < pause.until):
+                continue
+            thread = threading.Thread(target=self._drive, args=(run,), name=f"run {run.id}")
+            self._working[run.id] = thread
+            thread.start()
+
+    def _drive(self, run: RunView) -> None:
+        activity = ActivityWriter(self._runs.logs_of(run))
+        try:
+            self._site.work_on(run, observer=activity, stop=self._stop)
+            self._pauses.pop(run.id, None)
+        except (RunBusy, RunEnded):
+            log.info("run %s is in other hands", run.id)
+        except Exception as error:  # noqa: BLE001  # one run's trouble is not the others'
+            self._put_off(run, error)
+        finally:
+            activity.close()
+            self._awake.set()
+
+    def _put_off(self, run: RunView, error: Exception) -> None:
+        before = self._pauses.get(run.id)
+        seconds = min(2 * before.seconds, LONGEST_PAUSE_SECONDS) if before else FIRST_PAUSE_SECONDS
+        self._pauses[run.id] = _Pause(time.monotonic() + seconds, seconds)
+        note = str(error) if isinstance(error, GrangeError) else f"Something unforeseen: {error!r}"
+        log.warning("run %s: %s", run.id, note, exc_info=not isinstance(error, GrangeError))
+        with suppress(GrangeError):
+            self._runs.note(run, note)
+
+
+def listen_to_parent(shift: Shift) -> None:
+    """Do as whoever has our standard input says, in a thread of its own."""
+
+    def listen() -> None:
+        while os.read(0, 4096):
+            shift.wake()
+        shift.stop()
+
+    threading.Thread(target=listen, name="parent", daemon=True).start()
+
+
+class Driver:
+    """The child process of a server that works on its runs; started again when it dies."""
+
+    # A child that lives for so long has not died of how it was started.
+    SOUND_SECONDS = 30.0
+    FIRST_REST_SECONDS = 0.2
+    LONGEST_REST_SECONDS = 30.0
+    # How long a child may take to let go of its runs.
+    STOP_SECONDS = 10.0
+
+    def __init__(self, settings: Settings) -> None:
+        """Nothing is started yet."""
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._child: subprocess.Popen[bytes] | None = None
+        self._watcher = threading.Thread(target=self._watch, name="driver", daemon=True)
+
+    def start(self) -> None:
+        """Start the child, and look after it from now on."""
+        self._watcher.start()
+
+    def wake(self) -> None:
+        """Tell the child that there may be something to do; it would notice soon anyway."""
+        with self._lock:
+            child = self._child
+            if child is not None and child.stdin is not None:
+                # A full pipe holds enough to wake it.
+                with suppress(OSError, ValueError):
+                    os.write(child.stdin.fileno(), b"\n")
+
+    def is_alive(self) -> bool:
+        """Whether the child lives."""
+        with self._lock:
+            return self._child is not None and self._child.poll() is None
+
+    def stop(self) -> None:
+        """End the child; its runs wait for the next one."""
+        self._stopping.set()
+        with self._lock:
+            child = self._child
+            if child is not None:
+                _hang_up(child)
+        if self._watcher.is_alive():
+            self._watcher.join(self.STOP_SECONDS)
+        if child is not None and child.poll() is None:
+            child.kill()
+            child.wait()
+
+    def _watch(self) -> None:
+        rest = self.FIRST_REST_SECONDS
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            with suppress(OSError):
+                code = self._start().wait()
+                if not self._stopping.is_set():
+                    log.warning("the process that drives runs has ended with code %d", code)
+            sound = time.monotonic() - began > self.SOUND_SECONDS
+            rest = self.FIRST_REST_SECONDS if sound else min(2 * rest, self.LONGEST_REST_SECONDS)
+            self._stopping.wait(rest)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "grange", "drive", "--stdin"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            cwd="/",
+            env=environment(self._settings),
+            # What a terminal says to the server is not meant for its child.
+            start_new_session=True,
+        )
+        if child.stdin is not None:
+            os.set_blocking(child.stdin.fileno(), False)
+        with self._lock:
+            before, self._child = self._child, child
+            if before is not None:
+                _hang_up(before)
+            if self._stopping.is_set():
+                _hang_up(child)
+        return child
+
+
+def _hang_up(child: subprocess.Popen[bytes]) -> None:
+    if child.stdin is not None:
+        with suppress(OSError):
+            child.stdin.close()
