@@ -81,7 +81,7 @@ class Following:
     """
 
     def __init__(self, connection: Connection, run: str, *, after: str = "") -> None:
-        """Begin to follow the run from now on, or after the event of an id; `start` is before all."""
+        """Begin to follow the run from now on, or after an event's id; `start` is before all."""
         self._connection = connection
         self._run = run
         self._after = after

@@ -92,7 +92,9 @@ class Sender:
         with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="sending") as pool:
             work = _Work(pool)
             try:
-    XX                work.finish()
+                for batch in _batches(found):
+                    self._send_batch(work, batch)
+                work.finish()
             except BaseException:
                 work.drop()
                 raise
