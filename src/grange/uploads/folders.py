@@ -11,7 +11,7 @@ from hashlib import blake2b
 
 from sqlalchemy import Connection, delete, select, update
 
-from grange.core.ids import new_id
+from grange.core.ids import looks_like_id, new_id
 from grange.db import Database
 from grange.errors import FolderNotFound, StoreMissing, StorePathRefused
 from grange.storage import check_path
@@ -95,8 +95,10 @@ class Folders:
         Raises:
             FolderNotFound: There is none.
         """
-        with self._database.read() as connection:
-            row = connection.execute(select(folders).where(folders.c.id == folder)).first()
+        row = None
+        if looks_like_id(folder):
+            with self._database.read() as connection:
+                row = connection.execute(select(folders).where(folders.c.id == folder)).first()
         if row is None:
             raise not_found(folder)
         return folder_of(row)
@@ -107,12 +109,15 @@ class Folders:
         query = query.order_by(folders.c.created_at.desc(), folders.c.id.desc()).limit(limit)
         with self._database.read() as connection:
             if after is not None:
-                last = connection.execute(
-                    select(folders.c.created_at).where(
-                        folders.c.id == after, folders.c.owner == owner
-                    )
-                ).scalar()
-                if last is None:
+                last = (
+                    looks_like_id(after)
+                    and connection.execute(
+                        select(folders.c.created_at).where(
+                            folders.c.id == after, folders.c.owner == owner
+                        )
+                    ).scalar()
+                )
+                if last is None or last is False:
                     raise not_found(after)
                 query = query.where(
                     (folders.c.created_at < last)
@@ -121,10 +126,11 @@ class Folders:
             return [folder_of(row) for row in connection.execute(query)]
 
     def files(self, folder: str, *, after: str | None, limit: int) -> list[FolderFile]:
-        """A folder's files by their paths, from the one that follows `after`."""
+        """A folder's files by their paths, from the one that follows the key `after`."""
         query = select(folder_files).where(folder_files.c.folder == folder)
         if after is not None:
-            query = query.where(folder_files.c.path_key > path_key(after))
+            # No key holds what a database may refuse.
+            query = query.where(folder_files.c.path_key > after.replace("\0", ""))
         query = query.order_by(folder_files.c.path_key).limit(limit)
         with self._database.read() as connection:
             return [_file_of(row) for row in connection.execute(query)]
@@ -189,7 +195,7 @@ class Folders:
         after: str | None = None
         while batch := self.files(folder.id, after=after, limit=BATCH):
             self.link(folder.id, (one for one in batch if not (root / one.path).exists()))
-            after = batch[-1].path
+            after = path_key(batch[-1].path)
 
     def sweep(self) -> int:
         """Delete folders on disk that no row names."""

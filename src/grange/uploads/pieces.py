@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from grange.accounts.models import Actor
+from grange.core.ids import looks_like_id
 from grange.db import Database
 from grange.errors import (
     StoreFull,
@@ -171,6 +172,8 @@ class Pieces:
             )
 
     def _row(self, upload: str) -> Record | None:
+        if not looks_like_id(upload):
+            return None
         with self._database.read() as connection:
             return connection.execute(select(uploads).where(uploads.c.id == upload)).first()
 

@@ -204,7 +204,7 @@ class Uploads:
         """
         total = self.folder(actor, folder).files
         found = self._folders.files(folder, after=after, limit=limit + 1)
-        return _page(found, limit, [one.path for one in found], total=total)
+        return _page(found, limit, [folder_rows.path_key(one.path) for one in found], total=total)
 
     def add_known(self, actor: Actor, folder: str, files: Sequence[NamedFile]) -> Added:
         """Put those files into a folder whose content this very user has sent before.

@@ -21,6 +21,11 @@ class Sample:
     mtime_ns: int
 
 
+def listed(setting: str | None) -> list[Path]:
+    """The folders that the setting names, with colons between."""
+    return [Path(path) for path in (setting or "").split(":") if path]
+
+
 def resolve(shares: Sequence[Path], text: str) -> Path:
     """The file or folder of this absolute path, which lies in a share and is reached by no link.
 

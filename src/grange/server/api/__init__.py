@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from grange.server.api import (
     audit,
     events,
+    folders,
     groups,
     items,
     outputs,
@@ -14,8 +15,10 @@ from grange.server.api import (
     runs,
     session,
     setup,
+    shares,
     system,
     tokens,
+    uploads,
     users,
 )
 
@@ -32,4 +35,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     items.router,
     outputs.router,
     events.router,
+    uploads.router,
+    folders.router,
+    shares.router,
 )
