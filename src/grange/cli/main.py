@@ -14,7 +14,21 @@ from typing import Annotated
 
 import typer
 
-from grange.cli import doctor, drive, pipelines, run, runs, serve, terminal, words
+from grange.cli import (
+    audit,
+    doctor,
+    drive,
+    groups,
+    login,
+    pipelines,
+    run,
+    runs,
+    serve,
+    terminal,
+    tokens,
+    users,
+    words,
+)
 from grange.cli.exits import exit_code
 from grange.cli.options import examples
 from grange.errors import GrangeError
@@ -112,3 +126,10 @@ app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 # `grange serve` starts it; nobody has to know it.
 app.command("drive", hidden=True)(drive.drive)
 app.command("doctor", epilog=examples("grange doctor", "grange doctor --json"))(doctor.doctor)
+app.command("login", epilog=login.LOGIN_EXAMPLES)(login.login)
+app.command("logout", epilog=login.LOGOUT_EXAMPLES)(login.logout)
+app.command("whoami", epilog=login.WHOAMI_EXAMPLES)(login.whoami)
+app.add_typer(users.app, name="users", help="Look after who may use the site.")
+app.add_typer(groups.app, name="groups", help="Look after groups of users.")
+app.add_typer(tokens.app, name="tokens", help="Look after keys for programs.")
+app.add_typer(audit.app, name="audit", help="See who did what, and check that log.")

@@ -29,5 +29,16 @@ def counts_record(run: RunView) -> Record:
     return record(run.counts) | {"left": run.counts.left}
 
 
+def answer_record(answer: Any) -> Record:  # noqa: ANN401  # any answer of a server
+    """A server's answer as plain data, with its times as text in UTC."""
+    return {name: _answered(name, value) for name, value in answer.model_dump(mode="json").items()}
+
+
+def _answered(name: str, value: Any) -> Any:  # noqa: ANN401  # whatever a field holds
+    if isinstance(value, dict):
+        return {inner: _answered(inner, one) for inner, one in value.items()}
+    return iso(value) if name.endswith("_at") and isinstance(value, float) else value
+
+
 def _told(name: str, value: Any) -> Any:  # noqa: ANN401  # whatever a field holds
     return iso(value) if name.endswith("_at") and value is not None else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from secrets import token_hex
 
 from grange.client.connection import Answered, Connection
 from grange.client.paging import every, quoted
@@ -43,7 +44,7 @@ class Files:
         """A part of one's folders."""
         return self._at.get(Page[Folder], "folders", {"after": after, "limit": limit})
 
-    def read_folder(self, folder: str) -> Folder:
+    def show_folder(self, folder: str) -> Folder:
         """One folder."""
         return self._at.get(Folder, f"folders/{quoted(folder)}")
 
@@ -51,7 +52,7 @@ class Files:
         """Delete a folder with its files."""
         self._at.send("DELETE", f"folders/{quoted(folder)}")
 
-    def add_known_files(self, folder: str, files: Sequence[NewFile]) -> Missing:
+    def add_files(self, folder: str, files: Sequence[NewFile]) -> Missing:
         """Put files into a folder whose content the server has from us already."""
         # The very same request does the very same thing, so it may be sent again.
         body = NewFiles(files=list(files))
@@ -81,23 +82,26 @@ class Files:
         """Whether the server sees the very same at a path as we do."""
         return self._at.post(ShareMatch, "shares/probe", probe)
 
-    def make_upload(self, size: int, *, name: str, folder: str = "", path: str = "") -> str:
+    def begin_upload(self, size: int, *, name: str, folder: str = "", path: str = "") -> str:
         """Begin an upload; returns its id."""
         said = {"filename": name, "folder": folder, "path": path}
         words = [f"{one} {b64encode(said[one].encode()).decode()}" for one in said if said[one]]
+        # Repeating it does no harm: an upload that nobody goes on with expires.
         headers = TUS | {"Upload-Length": str(size), "Upload-Metadata": ",".join(words)}
-        place: str = self._at.send("POST", "uploads", headers=headers).headers.get("location", "")
+        place: str = self._at.send(
+            "POST", "uploads", headers=headers, key=token_hex(16)
+        ).headers.get("location", "")
         return place.rstrip("/").rpartition("/")[2]
 
-    def read_upload(self, upload: str) -> Upload:
+    def show_upload(self, upload: str) -> Upload:
         """An upload, with its content's digest once it is whole."""
         return self._at.get(Upload, f"uploads/{quoted(upload)}")
 
-    def read_offset(self, upload: str) -> int:
+    def show_upload_offset(self, upload: str) -> int:
         """How many bytes of an upload are on the server's disk."""
         return _offset(self._at.send("HEAD", f"uploads/{quoted(upload)}", headers=TUS))
 
-    def append_upload(self, upload: str, offset: int, content: bytes) -> int:
+    def send_part(self, upload: str, offset: int, content: bytes) -> int:
         """Send the piece that begins at `offset`; returns where the next one begins."""
         digest = b64encode(sha256(content).digest()).decode()
         headers = TUS | {
@@ -108,11 +112,11 @@ class Files:
         path = f"uploads/{quoted(upload)}"
         return _offset(self._at.send("PATCH", path, content=content, headers=headers))
 
-    def delete_upload(self, upload: str) -> None:
+    def drop_upload(self, upload: str) -> None:
         """Give an upload up."""
         self._at.send("DELETE", f"uploads/{quoted(upload)}", headers=TUS)
 
-    def read_upload_options(self) -> dict[str, str]:
+    def show_upload_abilities(self) -> dict[str, str]:
         """What the server can do with uploads, as its headers say."""
         headers = self._at.send("OPTIONS", "uploads").headers
         return {name: value for name, value in headers.items() if name.startswith("tus-")}

@@ -116,7 +116,7 @@ class Sender:
     def _missing(self, digested: Sequence[LocalFile]) -> list[LocalFile]:
         """Put what is known into the folder; returns what has to be sent."""
         named = [NewFile(path=one.path, size=one.size, sha256=one.sha256) for one in digested]
-        missing = set(self._files.add_known_files(self._folder, named).missing)
+        missing = set(self._files.add_files(self._folder, named).missing)
         return [one for one in digested if one.path in missing]
 
     def _digested(self, file: LocalFile) -> LocalFile:
@@ -140,9 +140,11 @@ class Sender:
             with tempfile.TemporaryFile() as archive:
                 _pack(archive, left)
                 size = archive.tell()
-                upload = self._files.make_upload(size, name="files.tar")
+                upload = self._files.begin_upload(size, name="files.tar")
                 self._send_pieces(upload, archive, size, 0)
-            self._files.unpack_archive(self._folder, upload)
+            with suppress(ServerUnreachable):
+                # Whether it was unpacked before a cut, the next question tells.
+                self._files.unpack_archive(self._folder, upload)
             # The server knows all of them by now, unless a file was another one when it was packed.
             changed = self._missing(left)
             self._count(len(left) - len(changed))
@@ -174,16 +176,16 @@ class Sender:
                 self._known.drop_upload(*what)
                 upload, offset = self._under_way(file, what)
                 self._send_pieces(upload, opened, file.size, offset)
-        return self._files.read_upload(upload).sha256
+        return self._files.show_upload(upload).sha256
 
     def _under_way(self, file: LocalFile, what: tuple[str, ...]) -> tuple[str, int]:
         """The upload of this file, and how much of it is there."""
         upload = self._known.upload(*what)
         if upload is not None:
             with suppress(UploadNotFound):
-                return upload, self._files.read_offset(upload)
+                return upload, self._files.show_upload_offset(upload)
         name = file.path.rpartition("/")[2]
-        upload = self._files.make_upload(file.size, name=name, folder=self._folder, path=file.path)
+        upload = self._files.begin_upload(file.size, name=name, folder=self._folder, path=file.path)
         self._known.keep_upload(upload, *what)
         return upload, 0
 
@@ -196,11 +198,11 @@ class Sender:
             if not piece:
                 raise InputChanged("A file became shorter while it was sent.")
             try:
-                reached = self._files.append_upload(upload, offset, piece)
+                reached = self._files.send_part(upload, offset, piece)
             except (ServerUnreachable, ServerRefused, UploadConflict):
                 if not delays.wait():
                     raise
-                reached = self._files.read_offset(upload)
+                reached = self._files.show_upload_offset(upload)
             if reached > offset:
                 self._count_bytes(reached - offset)
                 delays = self._connection.delays()

@@ -191,6 +191,25 @@ class Cells(Answer):
     states: str
 
 
+class WorkerSpan(Answer):
+    """One attempt: which worker was busy with which item from when to when."""
+
+    worker: str
+    began_at: float
+    ended_at: float
+    end: str
+    item: int
+    path: str
+
+
+class TimeLine(Answer):
+    """What the workers of a run did for the items that ended last, in the order of time."""
+
+    began_at: float
+    ended_at: float
+    spans: list[WorkerSpan]
+
+
 class WorkerActivity(Answer):
     """What one worker is doing."""
 
