@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from grange.runs.itempages import ItemFilter
     from grange.runs.models import FailureGroup, ItemView, RunSpec, RunView
     from grange.runs.pages import Part, RunFilter, Sight
+    from grange.runs.timeline import Span
 
 
 class Reads:
@@ -109,6 +110,18 @@ class Reads:
     def digest_of(self, run: RunView, path: str) -> str | None:
         """The sha256 of a published file, where the ledger finds it quickly."""
         return itempages.digest_of(self._database, run, path)
+
+    def newest_ended(self, run: RunView, *, limit: int) -> list[ItemView]:
+        """The items that ended last, the newest first."""
+        from grange.runs import timeline
+
+        return timeline.newest_ended(self._database, run.number, limit=limit)
+
+    def newest_spans(self, run: RunView, *, limit: int) -> list[Span]:
+        """What workers did for the items that ended last, in the order of time."""
+        from grange.runs import timeline
+
+        return timeline.newest_spans(self._database, run.number, limit=limit)
 
     def cells(self, run: RunView) -> Glance:
         """All items of a run at a glance; a moving run's may be a few seconds old."""

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 20.0
 LOOK_SECONDS = 0.1
 
+# So many attempts a time line shows.
+MOST_SPANS = 2000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Overview:
@@ -168,6 +171,15 @@ class Desk:
             first_ids=list(found.first_ids),
             states=found.states,
         )
+
+    def timeline(self, ref: str) -> schemas.TimeLine:
+        """What the workers did for the items that ended last."""
+        return shown.timeline_shown(self._runs.newest_spans(self.find(ref), limit=MOST_SPANS))
+
+    def ended(self, ref: str, *, limit: int = 50) -> list[schemas.Item]:
+        """The items that ended last, the newest first."""
+        found = self._runs.newest_ended(self.find(ref), limit=limit)
+        return [shown.item_shown(item, self._veil) for item in found]
 
     # ---- outputs
 

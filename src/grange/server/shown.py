@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from grange.client.schemas import runs as schemas
 from grange.core.states import RunState
 from grange.runs.manifest import published_path
 from grange.runs.models import AttemptView, ItemView, RunView
+from grange.runs.timeline import Span
 
 JSON = Any
 
@@ -123,6 +124,15 @@ def ended_shown(item: ItemView, veil: Veil) -> schemas.EndedItem:
         reused=item.reused,
         outputs=len(item.outputs),
         failure=veil.over(item.failure),
+    )
+
+
+def timeline_shown(spans: Sequence[Span]) -> schemas.TimeLine:
+    """A run's time line, from the first of these to the last."""
+    return schemas.TimeLine(
+        began_at=min((one.began_at for one in spans), default=0.0),
+        ended_at=max((one.ended_at for one in spans), default=0.0),
+        spans=[schemas.WorkerSpan(**asdict(one)) for one in spans],
     )
 
 

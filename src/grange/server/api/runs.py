@@ -120,3 +120,9 @@ def list_failures(run: RunInPath, desk: DeskOf) -> Page[schemas.FailureGroup]:
 def show_cells(run: RunInPath, desk: DeskOf) -> schemas.Cells:
     """All items of a run at a glance."""
     return desk.cells(run)
+
+
+@router.get("/{run}/timeline")
+def show_timeline(run: RunInPath, desk: DeskOf) -> schemas.TimeLine:
+    """What the run's workers did, as far as the items go that ended last."""
+    return desk.timeline(run)

@@ -43,6 +43,14 @@ class Texts:
         """The text, or what is given where the key comes from outside and may be none."""
         return self._texts.get(key, default)
 
+    def below(self, prefix: str) -> dict[str, str]:
+        """All texts whose keys begin so, by the rest of their keys: what a page's scripts say."""
+        return {
+            key.removeprefix(prefix): text
+            for key, text in self._texts.items()
+            if key.startswith(prefix)
+        }
+
     def __contains__(self, key: object) -> bool:
         return key in self._texts
 

@@ -7,13 +7,33 @@ from fastapi import APIRouter
 
 def routers() -> list[APIRouter]:
     """All of them, in the order in which addresses are looked up."""
-    from grange.server.web.pages import entrance, groups, me, people, site, theme
+    from grange.server.web.pages import (
+        entrance,
+        groups,
+        me,
+        old,
+        overview,
+        people,
+        runs,
+        runs_detail,
+        runs_items,
+        runs_new,
+        site,
+        theme,
+    )
 
     return [
         theme.router,
         entrance.router,
+        overview.router,
         groups.router,
         people.router,
         me.router,
         site.router,
+        runs.router,
+        # Before those that take what follows /runs/ for a run.
+        runs_new.router,
+        runs_items.router,
+        runs_detail.router,
+        old.router,
     ]

@@ -103,15 +103,24 @@ export class Cells {
     this.canvas.style.height = `${height}px`;
     const pen = this.canvas.getContext("2d");
     pen.scale(ratio, ratio);
-    const style = getComputedStyle(this.root);
-    this.colours = {};
-    for (const [letter, name] of Object.entries(NAMES)) {
-      this.colours[letter] = style.getPropertyValue(`--${name}`).trim() || "#888";
-    }
-    this.ink = style.color;
+    this.colours = this.coloursNow();
+    this.ink = getComputedStyle(this.root).color;
     for (let index = 0; index < count; index += 1) this.cell(pen, index);
     if (this.at >= 0) this.mark(pen);
     this.describe();
+  }
+
+  /** The sheet's colours as a canvas takes them: light or dark is decided by then. */
+  coloursNow() {
+    const probe = document.createElement("i");
+    this.root.append(probe);
+    const found = {};
+    for (const [letter, name] of Object.entries(NAMES)) {
+      probe.style.color = `var(--${name})`;
+      found[letter] = getComputedStyle(probe).color;
+    }
+    probe.remove();
+    return found;
   }
 
   cell(pen, index) {

@@ -7,9 +7,8 @@
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 10_000;
 const HIDDEN_FOR = 30_000;
-// A break this short is not worth a word.
-const QUIET_FOR = 700;
-const SAID_FOR = 4000;
+// A break this short is not worth a word: a stream ends by itself now and then.
+const QUIET_FOR = 2500;
 const EVENTS = ["run", "items", "gone"];
 
 const listeners = new Map();
@@ -17,7 +16,7 @@ let address = "";
 let source = null;
 let wait = FIRST_WAIT;
 let broken = 0;
-let told = null;
+let told = false;
 let again = 0;
 let hidden = 0;
 
@@ -90,14 +89,11 @@ function look() {
 
 function complain() {
   if (!broken || told) return;
-  told = document.getElementById("offline");
-  if (told) told.textContent = told.dataset.lost;
+  told = true;
+  document.dispatchEvent(new Event("grange:lost"));
 }
 
 function hush() {
-  if (!told) return;
-  const place = told;
-  told = null;
-  place.textContent = place.dataset.back;
-  setTimeout(() => told || (place.textContent = ""), SAID_FOR);
+  if (told) document.dispatchEvent(new Event("grange:back"));
+  told = false;
 }

@@ -1,0 +1,56 @@
+"""Start a run: choose a pipeline, give inputs, fill in its form."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from grange.errors import NotAllowed
+from grange.server.desk import DeskOf
+from grange.server.visitors import Here, Submitter
+from grange.server.web.pages.runs_fields import fields_of
+from grange.server.web.templating import render
+
+MOST_FOLDERS = 100
+MOST_ACCEPTED = 8
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/runs/new")
+def new_run_page(
+    request: Request,
+    parts: Here,
+    desk: DeskOf,
+    actor: Submitter,
+    pipeline: Annotated[str, Query(max_length=200)] = "",
+) -> Response:
+    """First the pipelines to choose from, then the form of the chosen one."""
+    if not pipeline:
+        return render(request, "runs/choose.html", pipelines=desk.pipelines())
+    chosen = desk.pipeline(pipeline)
+    if not chosen.allowed:
+        raise NotAllowed(
+            f"The pipeline {chosen.name} is for administrators on this server.",
+            hint="Choose another one, or ask an administrator.",
+        )
+    fields = fields_of(chosen.parameters)
+    return render(
+        request,
+        "runs/new.html",
+        pipeline=chosen,
+        accepted=", ".join(chosen.accepts[:MOST_ACCEPTED]),
+        fields=[one for one in fields if not one.advanced],
+        advanced=[one for one in fields if one.advanced],
+        folders=parts.uploads.folders(actor, None, MOST_FOLDERS).items,
+        shares=[str(one) for one in parts.settings.shares or ()],
+        groups=_groups(parts, actor),
+        retries=parts.settings.retries,
+    )
+
+
+def _groups(parts: Here, actor: Submitter) -> list[tuple[str, str]]:
+    """The groups that the visitor may share a run with."""
+    known = parts.accounts.groups(actor)
+    return [(one.id, one.name) for one in known if actor.is_admin or one.id in actor.user.groups]
