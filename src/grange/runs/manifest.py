@@ -71,7 +71,8 @@ def run_record(run: RunView, software: Mapping[str, JSON]) -> dict[str, JSON]:
         "parameters": run.params,
         "models": run.models,
         "inputs": run.inputs,
-        "out": run.out,
+        # Where a server keeps its files is its own.
+        "out": None if run.owner else run.out,
         "state": run.state.value,
         "counts": asdict(run.counts),
         "created_at": iso_time(run.created_at),

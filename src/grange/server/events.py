@@ -8,6 +8,7 @@ the id of each event is a place in it, from which any later server goes on.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
@@ -41,6 +42,10 @@ RETRY_SECONDS = 2.0
 START = "start"
 
 Place = tuple[float, int]  # when an item ended, and its id
+# Stands for the place of the item that ended last.
+FROM_NOW: Place = (0.0, -1)
+
+log = logging.getLogger("grange.server")
 
 
 @dataclass(eq=False)
@@ -55,6 +60,7 @@ class Listener:
     snapshots: dict[str, bytes] = field(default_factory=dict)  # of each run only the newest
     items: deque[tuple[str, Place, bytes]] = field(default_factory=deque)
     waiting_bytes: int = 0
+    welcomed: bool = False  # has been told how all runs stand
     closed: bool = False
 
     def tell_run(self, run: str, data: bytes) -> None:
@@ -160,11 +166,10 @@ class Hub:
         listener.close()
         self._listeners.discard(listener)
         self._users[listener.user] -= 1
-        self._users += Counter()
-        for number in [
-            number for number, one in self._channels.items() if listener in one.listeners
-        ]:
-            self._drop(number, listener)
+        if not self._users[listener.user]:
+            del self._users[listener.user]
+        for channel in list(self._channels.values()):
+            self._drop(channel, listener)
 
     async def stream(self, listener: Listener, runs: Sequence[RunView]) -> AsyncIterator[bytes]:
         """What the listener is sent, until it leaves, its life is over, or the hub closes."""
@@ -205,28 +210,34 @@ class Hub:
 
     async def _catch_up(self, listener: Listener, run: RunView) -> AsyncIterator[bytes]:
         """What has ended since the listener's place; then it joins those who hear what is new."""
+        if listener.places[run.id] == FROM_NOW:
+            listener.places[run.id] = await asyncio.to_thread(self._runs.last_ended, run)
         while not listener.closed:
-            channel = self._channels.get(run.number)
             place = listener.places[run.id]
-            if channel is None and place == (0.0, -1):
-                # From now on: whatever the ledger has by the next look counts as old.
-                newest = await asyncio.to_thread(self._runs.last_ended, run)
-                place = listener.places[run.id] = newest
-                channel = self._channels.get(run.number)
-            elif channel is not None and place == (0.0, -1):
-                place = listener.places[run.id] = channel.place
-            if channel is None or place >= channel.place:
-                self._join(listener, run, place)
-                snapshot = await asyncio.to_thread(self._snapshots.one, run)
-                yield b"id: " + listener.cursor() + b"\n" + snapshot
-                return
-            ended = await asyncio.to_thread(self._runs.ended, run, after=place, limit=BATCH)
-            ended = [item for item in ended if _place(item) <= channel.place]
-            if not ended:
-                listener.places[run.id] = channel.place
+            channel = self._channels.get(run.number)
+            # Whatever is told to the others meanwhile lies behind this.
+            bound = channel.place if channel else None
+            if bound is not None and place > bound:
+                await asyncio.sleep(LOOK_SECONDS / 4)
                 continue
-            listener.places[run.id] = _place(ended[-1])
-            yield b"id: " + listener.cursor() + b"\n" + self._items(run.id, ended)
+            ended: list[ItemView] = []
+            if place != bound:
+                ended = await asyncio.to_thread(self._runs.ended, run, after=place, limit=BATCH)
+            if bound is not None:
+                ended = [item for item in ended if _place(item) <= bound]
+            if ended:
+                listener.places[run.id] = _place(ended[-1])
+                yield b"id: " + listener.cursor() + b"\n" + self._items(run.id, ended)
+            elif self._channels.get(run.number) is channel:
+                if bound is not None and channel is not None and channel.place != bound:
+                    listener.places[run.id] = bound
+                    continue
+                listener.places[run.id] = bound or place
+                self._join(listener, run, bound or place)
+                break
+        if now := await asyncio.to_thread(self._runs.now, [run.number]):
+            data = await asyncio.to_thread(self._snapshots.one, now[0])
+            yield b"id: " + listener.cursor() + b"\n" + data
 
     def _join(self, listener: Listener, run: RunView, place: Place) -> None:
         channel = self._channels.get(run.number)
@@ -234,47 +245,56 @@ class Hub:
             channel = self._channels[run.number] = Channel(run, place)
         channel.listeners.add(listener)
 
-    def _drop(self, number: int, listener: Listener) -> None:
-        channel = self._channels[number]
+    def _drop(self, channel: Channel, listener: Listener) -> None:
         channel.listeners.discard(listener)
-        if not channel.listeners:
-            del self._channels[number]
+        if not channel.listeners and self._channels.get(channel.run.number) is channel:
+            del self._channels[channel.run.number]
 
     # ---- looking
 
     async def _keep_looking(self) -> None:
         while self._listeners:
-            await self._look()
+            try:
+                await self._look()
+            except Exception:
+                # A database that is away for a moment is no reason to fall silent for good.
+                log.exception("the ledger could not be looked into for events")
+                await asyncio.sleep(RETRY_SECONDS)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _look(self) -> None:
         everyone = [one for one in self._listeners if one.all_runs]
-        snapshots = await asyncio.to_thread(
+        found = await asyncio.to_thread(
             self._snapshots.look, list(self._channels), everything=bool(everyone)
         )
-        present = {run.number: run for run in snapshots.runs}
+        present = {run.number: run for run in found.runs}
         for number, channel in list(self._channels.items()):
-            run = present.get(number)
-            if run is None:
-                self._gone(number, channel, list(channel.listeners))
-                continue
-            if (run.owner, run.shared_with) != (channel.run.owner, channel.run.shared_with):
-                self._gone(
-                    number, channel, [one for one in channel.listeners if not one.sight.sees(run)]
-                )
-            channel.run = run
-            if run.counts != channel.counts:
-                await self._tell_items(channel)
-                channel.counts = run.counts
-        for run, data in snapshots.changed:
-            told = {one for one in everyone if one.sight.sees(run)}
-            channel_of = self._channels.get(run.number)
-            for listener in told | (channel_of.listeners if channel_of else set()):
-                listener.tell_run(run.id, data)
-        for run in snapshots.gone:
-            for listener in everyone:
+            if number in present:
+                await self._tell_channel(channel, present[number])
+            else:
+                self._gone(channel, list(channel.listeners))
+        for listener in everyone:
+            news = found.changed if listener.welcomed else found.all
+            listener.welcomed = True
+            for run, data in news:
+                if listener.sight.sees(run):
+                    listener.tell_run(run.id, data)
+            for run in found.gone:
                 if listener.sight.sees(run):
                     listener.tell_run(run.id, _gone(run.id))
+        for run, data in found.changed:
+            following = self._channels.get(run.number)
+            for listener in following.listeners if following else ():
+                listener.tell_run(run.id, data)
+
+    async def _tell_channel(self, channel: Channel, run: RunView) -> None:
+        hands = (channel.run.owner, channel.run.shared_with)
+        if (run.owner, run.shared_with) != hands:
+            self._gone(channel, [one for one in channel.listeners if not one.sight.sees(run)])
+        channel.run = run
+        if run.counts != channel.counts:
+            await self._tell_items(channel)
+            channel.counts = run.counts
 
     async def _tell_items(self, channel: Channel) -> None:
         while True:
@@ -289,12 +309,12 @@ class Hub:
             if len(ended) < BATCH:
                 return
 
-    def _gone(self, number: int, channel: Channel, listeners: Sequence[Listener]) -> None:
-        run = channel.run.id
+    def _gone(self, channel: Channel, listeners: Sequence[Listener]) -> None:
+        run = channel.run
         for listener in listeners:
-            listener.places.pop(run, None)
-            listener.tell_run(run, _gone(run))
-            self._drop(number, listener)
+            listener.places.pop(run.id, None)
+            listener.tell_run(run.id, _gone(run.id))
+            self._drop(channel, listener)
 
     def _items(self, run: str, ended: Sequence[ItemView]) -> bytes:
         told = schemas.ItemsEnded(run=run, items=[ended_shown(one, self._veil) for one in ended])
@@ -320,7 +340,7 @@ def _places(after: str | None, runs: Sequence[RunView]) -> dict[str, Place]:
                 raise RequestInvalid(
                     f"{text[:60]!r} is no id of an event.", hint="Send the id of the last one."
                 ) from None
-    return {run.id: given.get(run.id, (0.0, -1)) for run in runs}
+    return {run.id: given.get(run.id, FROM_NOW) for run in runs}
 
 
 def _gone(run: str) -> bytes:

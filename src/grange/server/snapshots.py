@@ -29,6 +29,7 @@ class Look:
     """What one look has found."""
 
     runs: list[RunView] = field(default_factory=list)  # of those that were asked for
+    all: list[tuple[RunView, bytes]] = field(default_factory=list)
     changed: list[tuple[RunView, bytes]] = field(default_factory=list)
     gone: list[RunView] = field(default_factory=list)
 
@@ -38,6 +39,7 @@ class _Last:
     run: RunView
     signature: JSON
     told_at: float
+    data: bytes = b""
     looks: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=RATE_LOOKS))
 
 
@@ -69,14 +71,15 @@ class Snapshots:
             found.gone = [self._last[number].run for number in unseen if number not in rest]
             views |= rest
         for run in views.values():
-            if data := self._news(run):
-                found.changed.append((run, data))
+            if self._is_news(run):
+                found.changed.append((run, self._last[run.number].data))
+        found.all = [(run, self._last[run.number].data) for run in views.values()]
         kept = {run.number for run in views.values() if not run.state.is_finished()}
         kept |= {run.number for run in found.runs}
         self._last = {number: last for number, last in self._last.items() if number in kept}
         return found
 
-    def _news(self, run: RunView) -> bytes | None:
+    def _is_news(self, run: RunView) -> bool:
         now = time.time()
         working = run.driver is not None and run.state is RunState.RUNNING
         activity = read_activity(self._runs.logs_of(run), now=now) if working else None
@@ -89,9 +92,10 @@ class Snapshots:
             last = self._last[run.number] = _Last(run, None, 0.0)
         last.looks.append((now, run.counts.ended))
         if last.signature == signature and not (working and now >= last.told_at + SHOW_SECONDS):
-            return None
+            return False
         last.run, last.signature, last.told_at = run, signature, now
-        return self._event(run, activity, last)
+        last.data = self._event(run, activity, last)
+        return True
 
     def _event(self, run: RunView, activity: dict[str, JSON] | None, last: _Last | None) -> bytes:
         now = time.time()

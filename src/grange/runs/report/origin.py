@@ -33,7 +33,9 @@ def about(run: RunView, software: Mapping[str, JSON]) -> list[tuple[str, str, bo
         for name, said in (("roots", "Inputs"), ("include", "Only"), ("exclude", "But not"))
         if run.inputs.get(name)
     ]
-    told.append(("Outputs", folder_of(run.out), True))
+    if not run.owner:
+        # Where a server keeps its files is its own.
+        told.append(("Outputs", folder_of(run.out), True))
     told.append(("Retries", str(run.retries), False))
     if run.timeout_seconds is not None:
         told.append(("Time limit", words.duration(run.timeout_seconds), False))
@@ -51,7 +53,10 @@ def command_line(run: RunView) -> str:
     if shell:
         typed = ["grange map", shlex.quote(shell)]
     typed += [shlex.quote(str(path)) for path in run.inputs.get("roots", ())]
-    lines = [" ".join(typed), f"--out {shlex.quote(folder_of(run.out))}"]
+    lines = [
+        " ".join(typed),
+        f"--out {shlex.quote(folder_of(run.out) if not run.owner else 'out')}",
+    ]
     for option in ("include", "exclude"):
         lines += [f"--{option} {shlex.quote(glob)}" for glob in run.inputs.get(option, ())]
     lines += [f"--set {shlex.quote(f'{name}={text_of(value)}')}" for name, value in params.items()]
