@@ -95,7 +95,7 @@ def logout(json: Json = False) -> None:
 
 def whoami(json: Json = False) -> None:
     """Say which server the commands talk to, and as whom."""
-    from grange.bootstrap.remote import open_client
+    from grange.bootstrap.remote.login import open_client
 
     settings = settings_with()
     if settings.server is None:

@@ -6,13 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from grange.bootstrap.remote.login import open_client
-from grange.bootstrap.remote.site import RemoteSite
-
 if TYPE_CHECKING:
+    from grange.bootstrap.remote.site import RemoteSite
     from grange.settings import Settings
-
-__all__ = ["RemoteSite", "open_client", "open_site"]
 
 # What this machine remembers of servers, below the home.
 KNOWN_FILE = "client.db"
@@ -22,6 +18,8 @@ KNOWN_FILE = "client.db"
 def open_site(settings: Settings) -> Iterator[RemoteSite]:
     """The site of the server that the settings name."""
     from grange.bootstrap.embedded import make_home
+    from grange.bootstrap.remote.login import open_client
+    from grange.bootstrap.remote.site import RemoteSite
     from grange.client.known import Known
 
     make_home(settings.home)

@@ -203,7 +203,7 @@ def _send(client: Client, known: Known, asked: Asked, order: Order, told: Told) 
             hint="Check the folder, and what --include and --exclude leave of it.",
         )
     orders.write_order(asked.out, order)
-    name = asked.request.name or asked.out.name
+    name = ", ".join(Path(root.path).name or root.path for root in asked.roots)
     folder = client.files.make_folder(NewFolder(name=_title(name)), key=order.key("folder")).id
     sender = Sender(client.connection, known, folder, told=_Teller(told))
     sender.send(_local(itertools.chain([first], stream)))
