@@ -64,6 +64,20 @@ def mariadb_server() -> Iterator[services.Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[services.CacheServer]:
+    """Share one Redis server among the tests of this process."""
+    with services.redis() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def memcached_server() -> Iterator[services.CacheServer]:
+    """Share one memcached server among the tests of this process."""
+    with services.memcached() as server:
+        yield server
+
+
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """Name a SQLite file that does not exist yet."""

@@ -1,4 +1,4 @@
-"""Real database servers for tests: started on demand, thrown away afterwards.
+"""Real databases and caches for tests: started on demand, thrown away afterwards.
 
 Each server listens on a free port of 127.0.0.1, keeps its files in a folder of
 its own under /tmp and dies with the process that started it. Nothing is synced
@@ -8,6 +8,7 @@ to disk: the data is worth nothing after the test.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pwd
 import secrets
@@ -112,6 +113,88 @@ class Server:
             self.process = None
 
 
+@dataclass
+class CacheServer:
+    """One Redis or memcached server: what it holds is gone once it ends."""
+
+    scheme: str
+    port: int
+    ping: bytes
+    launch: Callable[[], subprocess.Popen[bytes]]
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Return the URL as the setting `sessions` takes it."""
+        return f"{self.scheme}://127.0.0.1:{self.port}"
+
+    def ask(self, line: bytes) -> bytes:
+        """Send one line, and return the beginning of the answer."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=STOP_SECONDS) as talk:
+            talk.sendall(line + b"\r\n")
+            return talk.recv(1 << 16)
+
+    def start(self) -> None:
+        """Start the server, or start it again on the same port, empty."""
+        self.process = self.launch()
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self.ask(self.ping)
+            except OSError as error:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    message = f"{self.scheme} did not start: {error}"
+                    raise RuntimeError(message) from error
+                time.sleep(0.02)
+            else:
+                return
+
+    def freeze(self) -> None:
+        """Let the server hang: connections are taken, and nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End the server at once."""
+        if self.process is not None:
+            self._signal(signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+
+
+@contextlib.contextmanager
+def redis() -> Iterator[CacheServer]:
+    """Run a Redis server of our own for as long as the block lasts."""
+    program = _program("redis-server", os.environ.get("PATH", ""), package="redis-server")
+    with _folder("redis") as folder:
+        port = _free_port()
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        command += ["--save", "", "--appendonly", "no"]
+        launch = functools.partial(_spawn, command, "redis", folder)
+        with _caching("redis", port, b"PING", launch) as server:
+            yield server
+
+
+@contextlib.contextmanager
+def memcached() -> Iterator[CacheServer]:
+    """Run a memcached server of our own for as long as the block lasts."""
+    program = _program("memcached", os.environ.get("PATH", ""), package="memcached")
+    with _folder("memcache") as folder:
+        port = _free_port()
+        command = [program, "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-m", "16"]
+        launch = functools.partial(_spawn, command, "memcache", folder)
+        with _caching("memcached", port, b"version", launch) as server:
+            yield server
+
+
 @contextlib.contextmanager
 def postgresql() -> Iterator[Server]:
     """Run a PostgreSQL server of our own for as long as the block lasts."""
@@ -209,6 +292,18 @@ def _initialise_mariadb(installer: str, folder: Path) -> None:
     command = [installer, "--no-defaults", f"--datadir={folder / 'data'}", "--skip-test-db"]
     command += ["--auth-root-authentication-method=normal", "--skip-name-resolve"]
     _finish(_spawn(command, "mysql", folder), folder)
+
+
+@contextlib.contextmanager
+def _caching(
+    scheme: str, port: int, ping: bytes, launch: Callable[[], subprocess.Popen[bytes]]
+) -> Iterator[CacheServer]:
+    server = CacheServer(scheme, port, ping, launch)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
 
 
 @contextlib.contextmanager

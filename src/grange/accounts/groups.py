@@ -35,8 +35,8 @@ class Groups(Basis):
             raise _no_such_group()
         return found
 
-    def make_group(self, actor: Actor, name: str) -> Group:
-        """Make a group that nobody is in yet.
+    def make_group(self, actor: Actor, name: str, *, group_id: str | None = None) -> Group:
+        """Make a group that nobody is in yet; if there is one of this id already, it is that one.
 
         Raises:
             NotAllowed: The actor is no administrator.
@@ -46,7 +46,9 @@ class Groups(Basis):
         self.require_admin(actor, "group.made", f"group {name}")
 
         def work(connection: Connection) -> Group:
-            group = Group(id=new_id(), name=name, created_at=self.clock())
+            if group_id is not None and (made := _read(connection, group_id)):
+                return made[0]
+            group = Group(id=group_id or new_id(), name=name, created_at=self.clock())
             row = {"id": group.id, "name": name, "created_at": group.created_at}
             connection.execute(insert(groups).values(**row))
             detail = {"name": name}

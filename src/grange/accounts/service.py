@@ -9,6 +9,7 @@ from grange.accounts.auditing import Auditing
 from grange.accounts.entrance import Entrance
 from grange.accounts.groups import Groups
 from grange.accounts.models import Actor
+from grange.accounts.repeats import Repeats
 from grange.accounts.tokens import Tokens
 from grange.accounts.users import Users
 
@@ -27,7 +28,7 @@ class Accounts(Entrance, Tokens, Users, Groups, Auditing):
         return people.operator()
 
     def sweep(self) -> None:
-        """Delete what is over: sessions, keys, counts of failures, tokens of long ago."""
+        """Delete what is over: sessions, keys, failed logins, tokens and requests of long ago."""
         now = self.clock()
 
         def work(connection: Connection) -> None:
@@ -35,6 +36,7 @@ class Accounts(Entrance, Tokens, Users, Groups, Auditing):
                 topic.sweep(connection, now=now)
 
         self.change(work)
+        Repeats(self.database, clock=self.clock).sweep()
 
     def close(self) -> None:
         """Close the cache; the database is its opener's to close."""

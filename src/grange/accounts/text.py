@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from grange import errors
 from grange.accounts.models import JSON
 
 EMAIL_LENGTH = 254
 NAME_LENGTH = 200
-# A value nested deeper than this is told as text.
+# What is nested deeper, and what comes after so many values, is not told.
 DETAIL_DEPTH = 6
-DETAIL_ENTRIES = 100
+DETAIL_VALUES = 100
 DETAIL_TEXT_LENGTH = 1000
+LARGEST_NUMBER = 2**63
+CUT = "…"
 
 # Control characters, formats (those that turn the writing around are among them), halves of
 # surrogate pairs, and separators of lines and paragraphs.
@@ -63,22 +67,35 @@ def plain(text: str, length: int) -> str:
 
 def plain_detail(detail: Mapping[str, JSON]) -> dict[str, JSON]:
     """The same for every text in a JSON object, which is bounded in depth and size too."""
-    cleaned = _plain_value(detail, DETAIL_DEPTH)
+    cleaned = _Cleaning().value(detail, DETAIL_DEPTH)
     return cleaned if isinstance(cleaned, dict) else {}
 
 
-def _plain_value(value: JSON, depth: int) -> JSON:
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        # JSON has no infinity.
-        return value if value - value == 0 else str(value)
-    if depth > 0 and isinstance(value, Mapping):
-        some = list(value.items())[:DETAIL_ENTRIES]
-        return {plain(str(name), NAME_LENGTH): _plain_value(one, depth - 1) for name, one in some}
-    if depth > 0 and isinstance(value, list | tuple | set | frozenset):
-        return [_plain_value(one, depth - 1) for one in list(value)[:DETAIL_ENTRIES]]
-    return plain(str(value), DETAIL_TEXT_LENGTH)
+class _Cleaning:
+    """Takes what it gets for one value, until there are too many."""
+
+    def __init__(self) -> None:
+        self._left = DETAIL_VALUES
+
+    def value(self, value: JSON, depth: int) -> JSON:
+        """The value as it may be written, or what stands for it."""
+        self._left -= 1
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int):
+            return value if abs(value) <= LARGEST_NUMBER else CUT
+        if isinstance(value, float):
+            # JSON has no infinity.
+            return value if math.isfinite(value) else str(value)
+        if isinstance(value, Mapping | list | tuple | set | frozenset):
+            return self._inside(value, depth - 1) if depth > 0 else CUT
+        return plain(str(value), DETAIL_TEXT_LENGTH)
+
+    def _inside(self, value: Collection[JSON], depth: int) -> JSON:
+        some = itertools.islice(value, max(self._left, 0))
+        if isinstance(value, Mapping):
+            return {plain(str(one), NAME_LENGTH): self.value(value[one], depth) for one in some}
+        return [self.value(one, depth) for one in some]
 
 
 def _is_harmful(letter: str) -> bool:
