@@ -111,6 +111,19 @@ def check_0002_accounts(connection: Connection) -> None:
     assert _only_row(connection, "repeats", "resource", "answer") == ("r7", None)
 
 
+def seed_0003_run_owners(connection: Connection) -> None:
+    """Give the run of 0001 to somebody."""
+    connection.execute(
+        text("UPDATE runs SET owner = 'u1', shared_with = 'g1', items_last = 1099511627776")
+    )
+
+
+def check_0003_run_owners(connection: Connection) -> None:
+    """See that it is still theirs."""
+    row = _only_row(connection, "runs", "owner", "shared_with", "items_first", "items_last")
+    assert row == ("u1", "g1", None, 2**40)
+
+
 def seed_0004_uploads(connection: Connection) -> None:
     """Put a folder with a file, an upload and a known content into the tables of 0004."""
     folder = {"id": "f1", "owner": "u1", "name": FOX, "created_at": 1.5, "bytes": 2**53 + 1}
@@ -134,6 +147,7 @@ def check_0004_uploads(connection: Connection) -> None:
 DATA: dict[str, tuple[Callable[[Connection], None], Callable[[Connection], None]]] = {
     "0001_runs": (seed_0001_runs, check_0001_runs),
     "0002_accounts": (seed_0002_accounts, check_0002_accounts),
+    "0003_run_owners": (seed_0003_run_owners, check_0003_run_owners),
     "0004_uploads": (seed_0004_uploads, check_0004_uploads),
 }
 
@@ -305,7 +319,7 @@ def test_a_change_that_breaks_foreign_keys_is_undone(tmp_path: Path) -> None:
 
 def _all_tables() -> MetaData:
     """Return the metadata with the tables of all domains."""
-    root = Path(errors.__file__).parent
+    root = Path(errors.__file__).parents[1]
     for path in root.glob("*/tables.py"):
         importlib.import_module(f"grange.{path.parent.name}.tables")
     return metadata
