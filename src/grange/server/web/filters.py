@@ -47,6 +47,7 @@ def filters(t: Texts) -> Mapping[str, Callable[..., Any]]:
         "short_id": lambda text: text[:SHORT_ID],
         "shortened": words.shortened,
         "initials": initials,
+        "prose": prose,
         "browser": lambda agent: browser(t, agent),
     }
 
@@ -73,16 +74,18 @@ def clock(at: float | None) -> Markup:
 
 def relative(t: Texts, seconds: float) -> str:
     """A distance in time in words: 3 minutes ago, in 2 days."""
+    # What is over is told by what is full, what comes by what is nearest.
+    rounded = int if seconds < 0 else round
     count, unit = abs(seconds), "year"
     if count < _NOW:
         return t("frame.time.now")
     for length, name in _STEPS:
-        if count < length:
+        if rounded(count) < length:
             unit = name
             break
         count /= length
     way = "past" if seconds < 0 else "future"
-    return t.n(f"frame.time.{way}.{unit}", int(count))
+    return t.n(f"frame.time.{way}.{unit}", rounded(count))
 
 
 def initials(name: str) -> str:
@@ -90,6 +93,16 @@ def initials(name: str) -> str:
     parts = name.split() or ["?"]
     chosen = parts if len(parts) == 1 else [parts[0], parts[-1]]
     return "".join(part[0] for part in chosen).upper()
+
+
+def prose(text: str) -> Markup:
+    """A sentence in which what stands between backticks is code, as errors and helps write it."""
+    parts = text.split("`")
+    whole = parts if len(parts) % 2 else [*parts[:-2], "`".join(parts[-2:])]
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if place % 2 else part
+        for place, part in enumerate(whole)
+    )
 
 
 def browser(t: Texts, agent: str) -> str:

@@ -19,6 +19,7 @@ class Question:
     path: str
     back: str
     losses: tuple[str, ...] = ()
+    stays: str = ""  # what will not be gone
 
 
 def ask(request: Request, question: Question) -> Response:

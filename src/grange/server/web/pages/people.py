@@ -135,18 +135,19 @@ def ask_to_delete(request: Request, user: IdInPath, admin: Administrator, here: 
     t, found = texts(), here.accounts.user(admin, user)
     tokens = [one for one in here.accounts.tokens(admin, user) if not one.revoked]
     used = words.size(here.uploads.used_bytes(user))
+    losses = [t("people.delete.login", email=found.email)]
+    if tokens:
+        losses.append(t.n("people.delete.tokens", len(tokens)))
+    if found.groups:
+        losses.append(t.n("people.delete.groups", len(found.groups)))
     question = Question(
         title=t("people.delete.title", name=found.name),
         text=t("people.delete.text"),
         verb=t("people.delete.verb"),
         path=f"/people/{user}/delete",
         back=f"/people/{user}",
-        losses=(
-            t("people.delete.login", email=found.email),
-            t.n("people.delete.tokens", len(tokens)),
-            t("people.delete.files", size=used),
-            t("people.delete.audit"),
-        ),
+        losses=tuple(losses),
+        stays=t("people.delete.stays", size=used),
     )
     return ask(request, question)
 

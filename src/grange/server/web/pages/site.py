@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from grange import settings
+from grange.runs.report import words
 from grange.server import condition
 from grange.server.api.basis import Words
 from grange.server.visitors import Administrator, Here
@@ -50,7 +51,7 @@ def show_audit(
 def show_settings(request: Request, _admin: Administrator, here: Here) -> Response:
     """What is in force and where it was said; without secrets."""
     rows = [
-        (one, here.settings.shown(one.name), here.settings.source(one.name))
+        (one, _value(one, here.settings), here.settings.source(one.name))
         for one in settings.SETTINGS
     ]
     return render(request, "site/settings.html", rows=rows, file=here.settings.file)
@@ -63,11 +64,24 @@ def show_health(request: Request, _admin: Administrator, here: Here) -> Response
     return render(request, template, system=condition.examine(here))
 
 
+def _value(setting: settings.Setting, inforce: settings.Settings) -> str:
+    """A setting's value as people write it, without passwords."""
+    value = getattr(inforce, setting.name)
+    if setting.type == "size" and value is not None:
+        return words.size(value)
+    return str(value).lower() if isinstance(value, bool) else inforce.shown(setting.name)
+
+
 def _detail(detail: dict[str, object]) -> str:
     """The details of a line as short text."""
     if not detail:
         return ""
     return ", ".join(
-        f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
-        for name, value in detail.items()
+        f"{name}: {_part(name, value)}" for name, value in detail.items() if value is not None
     )
+
+
+def _part(name: str, value: object) -> str:
+    if isinstance(value, int | float) and name.endswith("_at"):
+        return words.moment(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -7,9 +7,11 @@ const exact = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle
 const NOW_SECONDS = 10;
 
 export function relative(seconds) {
+  // What is over is told by what is full, what comes by what is nearest: as the server does.
+  const rounded = seconds < 0 ? Math.trunc : Math.round;
   let count = Math.abs(seconds);
   for (const [unit, length] of STEPS) {
-    if (count < length) return words.format(Math.trunc(count) * Math.sign(seconds), unit);
+    if (rounded(count) < length) return words.format(rounded(count) * Math.sign(seconds), unit);
     count /= length;
   }
   return "";
