@@ -39,7 +39,7 @@ class Serving:
 
     process: subprocess.Popen[str]
     home: Path
-    url: str
+    url: str  # where it listens, whatever people call it
     setup: str | None
     log: Path
 
@@ -113,7 +113,7 @@ def launch(home: Path, *flags: str, **environment: str) -> Serving:
             env={**given, "GRANGE_HOME": str(home), "GRANGE_WORKERS": "1", **environment},
         )
     said = _first_line(process, log)
-    return Serving(process, home, said["url"], said["setup"], log)
+    return Serving(process, home, said["listening"], said["setup"], log)
 
 
 def end(server: Serving) -> None:

@@ -93,7 +93,8 @@ def serve(
 def _announce(server: Server, *, as_json: bool) -> None:
     link = server.setup_link()
     if as_json:
-        terminal.put_json({"url": server.url, "setup": link})
+        here = server.listener.url
+        terminal.put_json({"url": server.url, "listening": here, "setup": link})
     else:
         terminal.put(f"Grange serves at {server.url}")
         if link:
