@@ -25,7 +25,7 @@ TECHNICAL = re.compile(r"<meta\b[^>]*>")
 VERBATIM = re.compile(r"<code>.*?</code>", re.DOTALL)
 LETTERS = re.compile(r"[^\W\d_]{2,}")
 
-USED = re.compile(r"""\bt(?:\.n|\.get)?\(\s*['"]([a-z0-9_.]+)['"]\s*([~)+,]|\s)""")
+USED = re.compile(r"""\bt(?:\.n|\.get|\.below)?\(\s*['"]([a-z0-9_.]+)['"]\s*([~)+,]|\s)""")
 FORMS = (".one", ".other")
 
 
