@@ -194,8 +194,8 @@ def _item_cursor(text: str | None) -> int:
 
 def page_of_outputs(database: Database, run: RunView, *, after: str | None, limit: int) -> Part:
     """What a run's items have published, in their order: rows of (item, path, output's columns)."""
-    item, _, number = (after or "0_-1").partition("_")
-    last, seen = _item_cursor(item), int(number) if number.lstrip("-").isdigit() else -1
+    item, _, number = (after or "").partition("_")
+    last, seen = _item_cursor(item), _item_cursor(number) if after else -1
     with database.read() as connection:
         span = Span.of(connection, run.number)
         query = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -15,6 +16,8 @@ from grange.errors import RequestInvalid
 from grange.runs.models import RunView
 from grange.runs.queries import view_of
 from grange.runs.tables import runs
+
+_CURSOR = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,20})?)_([0-9]{1,18})")
 
 UNFINISHED = tuple(state for state in RunState if state not in RUN_ENDS)
 
@@ -199,11 +202,10 @@ def _views_of(connection: Connection, numbers: Sequence[int]) -> list[RunView]:
 
 
 def _run_cursor(text: str) -> tuple[float, int]:
-    at, _, number = text.partition("_")
-    try:
-        return float(at), int(number)
-    except ValueError:
-        raise bad_cursor(text) from None
+    found = _CURSOR.fullmatch(text)
+    if found is None:
+        raise bad_cursor(text)
+    return float(found[1]), int(found[2])
 
 
 def holds(column: Any, text: str, dialect_name: str) -> Any:  # noqa: ANN401  # columns, functions

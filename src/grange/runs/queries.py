@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, bindparam, func, or_, select
 
 from grange.core.ids import looks_like_id
 from grange.core.states import ItemState, RunState
@@ -18,6 +18,9 @@ from grange.runs.models import AttemptView, Counts, FailureGroup, ItemView, RunV
 from grange.runs.tables import Record, attempts, items, outputs, runs, tasks
 
 PAGE = 5_000
+
+# Made once: to put it together costs as much as to ask it.
+_OF_ID = select(runs).where(runs.c.id == bindparam("wanted"))
 
 
 def list_runs(
@@ -56,7 +59,7 @@ def find_run(database: Database, text: str) -> RunView:
 def run_of_id(database: Database, run: str) -> RunView | None:
     """The run of exactly this id, if there is one."""
     with database.read() as connection:
-        row = connection.execute(select(runs).where(runs.c.id == run)).first()
+        row = connection.execute(_OF_ID, {"wanted": run}).first()
     return view_of(row) if row is not None else None
 
 
