@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import scene
+from tests.server import scene, works
 from tests.server.scene import Cast, Serving
 
 
@@ -38,3 +38,11 @@ def own_server(tmp_path: Path) -> Iterator[Serving]:
 def serving(tmp_path: Path) -> Callable[..., AbstractContextManager[Serving]]:
     """Give a function that starts servers over one home, with flags: `serving("--tls", …)`."""
     return lambda *flags, **environment: scene.serving(tmp_path / "home", *flags, **environment)
+
+
+@pytest.fixture
+def people() -> Iterator[works.People]:
+    """Give what meets people on servers, and closes their connections at the end."""
+    met = works.People()
+    yield met
+    met.close()
