@@ -11,15 +11,15 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from grange.errors import ArchiveRefused, QuotaExceeded, StorePathRefused
 from grange.uploads import sniff, tars, zips
 from grange.uploads.folders import check_name
-from grange.uploads.members import MOST_MEMBERS, Member
+from grange.uploads.members import MOST_MEMBERS, Member, Readable
 from grange.uploads.quotas import in_words
 
 # No real archive of files is packed tighter than this as a whole; below the bytes, no ratio counts.
@@ -53,22 +53,17 @@ def members(archive: Path, *, left_bytes: int) -> Generator[Member, None, None]:
     """
     most_bytes = max(FREE_BYTES, MOST_RATIO * archive.stat().st_size)
     limits = Limits(most_bytes, left_bytes)
-    name = "the beginning"
-    try:
-        with closing(_opened(archive, limits)) as found:
-            for member in found:
-                # What `tar c .` packs begins with "./".
-                plain = replace(member, path=member.path.removeprefix("./"))
-                name = repr(limits.admitted(plain))
-                yield plain
-                _check_end(plain)
-    except OSError as error:
-        # What gzip and bz2 say of damage is an OSError without a number.
-        if error.errno is not None:
-            raise
-        raise _damaged(name, error) from error
-    except _BROKEN as error:
-        raise _damaged(name, error) from error
+    with _told("its beginning"), closing(_opened(archive, limits)) as found:
+        while True:
+            member = next(found, None)
+            if member is None:
+                return
+            # What `tar c .` packs begins with "./".
+            path = limits.admitted(replace(member, path=member.path.removeprefix("./")))
+            content = _Content(member.content, path)
+            yield Member(path, member.size, content)
+            if content.read(1):
+                raise ArchiveRefused(f"The archive's {path!r} is longer than it says.")
 
 
 @dataclass
@@ -119,9 +114,29 @@ class Limits:
             )
 
 
-def _check_end(member: Member) -> None:
-    if member.content.read(1):
-        raise ArchiveRefused(f"The archive's {member.path!r} is longer than it says.")
+class _Content:
+    """A member's content, whose damage is told as that of the archive."""
+
+    def __init__(self, content: Readable, path: str) -> None:
+        self._content = content
+        self._path = path
+
+    def read(self, size: int, /) -> bytes:
+        with _told(repr(self._path)):
+            return self._content.read(size)
+
+
+@contextmanager
+def _told(where: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # What gzip and bz2 say of damage is an OSError without a number.
+        if error.errno is not None:
+            raise
+        raise _damaged(where, error) from error
+    except _BROKEN as error:
+        raise _damaged(where, error) from error
 
 
 def _opened(archive: Path, limits: Limits) -> Generator[Member, None, None]:
@@ -136,8 +151,8 @@ def _opened(archive: Path, limits: Limits) -> Generator[Member, None, None]:
     )
 
 
-def _damaged(name: str, error: Exception) -> ArchiveRefused:
+def _damaged(where: str, error: Exception) -> ArchiveRefused:
     reason = str(error).strip().rstrip(".") or type(error).__name__
     return ArchiveRefused(
-        f"The archive is damaged at {name}: {reason}.", hint="Pack it again, or send it again."
+        f"The archive is damaged at {where}: {reason}.", hint="Pack it again, or send it again."
     )

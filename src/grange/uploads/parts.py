@@ -81,8 +81,8 @@ class Part:
                     f"More comes than the {limit} bytes that the upload was said to have.",
                     hint="Send the file that was announced, or begin another upload.",
                 )
-            for chunk in chunks:
-                self._write(chunk)
+            # Joined, because each piece by itself would wait for the interpreter twice.
+            self._write(b"".join(chunks))
             self.touched = time.monotonic()
 
     def begin_unproven(self) -> None:

@@ -62,6 +62,9 @@ def members(archive: Path, kind: str, *, most_bytes: int) -> Generator[Member, N
         if stream.last.strip(b"\0"):
             # tarfile takes a header that it can't read for the end.
             raise tarfile.ReadError("a header can't be read")
+        # To the end of what is packed, where its own checksum stands.
+        while stream.read(PIECE_BYTES):
+            pass
 
 
 class _Forward:
