@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grange.cli import words
+from grange.cli import reaching, words
 from grange.errors import GrangeError
 from grange.settings import Settings, usable_cores
 
@@ -224,6 +224,7 @@ CHECKS: tuple[Check, ...] = (
     _worker,
     _pipelines,
     _extras,
+    reaching.server,
 )
 
 

@@ -187,7 +187,8 @@ class Connection:
 
     def _open(self, headers: dict[str, str], trust: ssl.SSLContext) -> httpx.Client:
         parts = urlsplit(self.server)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        spaced = any(one.isspace() for one in self.server)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or spaced:
             raise error_of_url(self.server)
         try:
             # A machine's talk with itself goes through no proxy.

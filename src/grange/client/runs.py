@@ -22,6 +22,7 @@ from grange.client.schemas.runs import (
     Run,
     RunChange,
     RunPlan,
+    TimeLine,
 )
 
 # The largest part of a list that one request brings.
@@ -154,6 +155,10 @@ class Runs:
     def show_cells(self, run: str) -> Cells:
         """All items of a run at a glance."""
         return self._at.get(Cells, f"{_run(run)}/cells")
+
+    def show_timeline(self, run: str) -> TimeLine:
+        """Which worker did what when: the newest ended attempts."""
+        return self._at.get(TimeLine, f"{_run(run)}/timeline")
 
     def list_outputs(
         self, run: str, *, after: str | None = None, limit: int = PART
