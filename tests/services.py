@@ -249,6 +249,8 @@ def mariadb() -> Iterator[Server]:
                 "--innodb-flush-log-at-trx-commit=0",
                 "--innodb-doublewrite=0",
                 "--innodb-fast-shutdown=3",
+                "--innodb-flush-method=nosync",
+                "--sync-frm=0",
                 "--skip-name-resolve",
                 "--max-connections=200",
             ]

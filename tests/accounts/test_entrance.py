@@ -64,8 +64,9 @@ def test_a_setup_happens_once_however_many_try(site: Site) -> None:
     assert 1 == site.accounts.users(Accounts.operator()).total
 
 
-def test_a_refused_password_leaves_the_key_unused(site: Site) -> None:
+def test_a_refused_password_leaves_the_key_unused(small_site: Site) -> None:
     """Who chose badly tries again with the same link."""
+    site = small_site
     key = site.accounts.setup_key()
     assert key
     with pytest.raises(errors.PasswordRefused):
@@ -180,8 +181,10 @@ def test_no_secret_is_in_the_database(small_site: Site) -> None:
         assert hidden.encode() not in kept
 
 
-def test_wrong_logins_look_all_the_same(site: Site, admin: Actor) -> None:
+def test_wrong_logins_look_all_the_same(small_site: Site) -> None:
     """Nobody learns from an answer which addresses have an account, or are disabled."""
+    site = small_site
+    admin = site.admin()
     member = site.user(admin, "bea@example.org")
     site.accounts.change_user(admin, member.id, UserChange(disabled=True))
 
@@ -234,8 +237,10 @@ def test_an_email_address_is_guessed_ten_times(site: Site, admin: Actor) -> None
     assert [60, 120, 240, 480, 900] == waits
 
 
-def test_a_success_clears_the_email_address(site: Site, admin: Actor) -> None:
+def test_a_success_clears_the_email_address(small_site: Site) -> None:
     """Who remembers the password at last may err again later."""
+    site = small_site
+    site.admin()
     for _ in range(9):
         _fail(site)
     site.log_in(ADMIN)

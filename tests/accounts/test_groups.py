@@ -65,8 +65,10 @@ def test_joining_and_leaving_hold_at_once(site: Site, admin: Actor) -> None:
     assert () == site.actor(opened).user.groups
 
 
-def test_who_is_not_there_joins_nothing(site: Site, admin: Actor) -> None:
+def test_who_is_not_there_joins_nothing(small_site: Site) -> None:
     """Neither an unknown user a group, nor a user an unknown group."""
+    site = small_site
+    admin = site.admin()
     lab = site.accounts.make_group(admin, "Lab")
     with pytest.raises(errors.UserNotFound):
         site.accounts.add_member(admin, lab.id, "0000000000")

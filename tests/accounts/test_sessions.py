@@ -176,8 +176,10 @@ def test_an_administrator_ends_anybodys_session(site: Site, admin: Actor) -> Non
     assert {"user": opened.user.id} == line.detail
 
 
-def test_other_processes_agree_within_seconds(site: Site, admin: Actor) -> None:
+def test_other_processes_agree_within_seconds(small_site: Site) -> None:
     """A process with a cache of its own lets an ended session in for 15 seconds at most."""
+    site = small_site
+    site.admin()
     opened = site.log_in(ADMIN)
     other = site.process()
     other.actor_of_session(opened.secret, place=HERE)
@@ -190,8 +192,10 @@ def test_other_processes_agree_within_seconds(site: Site, admin: Actor) -> None:
         other.actor_of_session(opened.secret, place=HERE)
 
 
-def test_processes_that_share_a_cache_agree_at_once(site: Site, admin: Actor) -> None:
+def test_processes_that_share_a_cache_agree_at_once(small_site: Site) -> None:
     """What one process ends is over for the others, too."""
+    site = small_site
+    admin = site.admin()
     opened = site.log_in(ADMIN)
     other = site.process(site.cache)
     other.actor_of_session(opened.secret, place=HERE)

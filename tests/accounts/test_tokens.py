@@ -83,8 +83,10 @@ def test_a_revoked_token_ends_at_once(site: Site, admin: Actor) -> None:
     assert [True] == [one.revoked for one in site.accounts.tokens(member)]
 
 
-def test_nobody_revokes_anothers_token(site: Site, admin: Actor) -> None:
+def test_nobody_revokes_anothers_token(small_site: Site) -> None:
     """It is not even there for them; an administrator sees and revokes it."""
+    site = small_site
+    admin = site.admin()
     one, other = site.member(admin, "bea@example.org"), site.member(admin, "cid@example.org")
     made = site.accounts.make_token(one, name="t", scopes=["read"])
 
@@ -145,8 +147,10 @@ def test_a_token_makes_no_stronger_or_longer_one(site: Site, admin: Actor) -> No
     assert not site.works(found.text)
 
 
-def test_a_lower_role_holds_for_tokens_at_once(site: Site, admin: Actor) -> None:
+def test_a_lower_role_holds_for_tokens_at_once(small_site: Site) -> None:
     """A member who becomes a viewer submits nothing any more, with any token."""
+    site = small_site
+    admin = site.admin()
     member = site.member(admin, "bea@example.org")
     made = site.accounts.make_token(member, name="t", scopes=["read", "run"])
     assert site.accounts.actor_of_token(made.text, place=HERE).may(Scope.RUN)
@@ -157,8 +161,10 @@ def test_a_lower_role_holds_for_tokens_at_once(site: Site, admin: Actor) -> None
     assert (True, False) == (actor.may(Scope.READ), actor.may(Scope.RUN))
 
 
-def test_an_administrators_token_without_the_scope_is_none(site: Site, admin: Actor) -> None:
+def test_an_administrators_token_without_the_scope_is_none(small_site: Site) -> None:
     """A token that may only read can't look after users, whoever made it."""
+    site = small_site
+    admin = site.admin()
     made = site.accounts.make_token(admin, name="t", scopes=["read", "run"])
     actor = site.accounts.actor_of_token(made.text, place=HERE)
 

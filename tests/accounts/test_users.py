@@ -80,8 +80,10 @@ def test_others_see_the_names_of_their_fellows_alone(site: Site, admin: Actor) -
     assert [] == site.accounts.users(bea, query="ada").items
 
 
-def test_names_are_told_for_lists(site: Site, admin: Actor) -> None:
+def test_names_are_told_for_lists(small_site: Site) -> None:
     """Each id that is somebody's, once."""
+    site = small_site
+    admin = site.admin()
     bea = site.user(admin, "bea@example.org")
     asked = [bea.id, admin.user.id, bea.id, "0000000000"]
 
@@ -143,8 +145,10 @@ def test_only_administrators_look_after_the_site(
     assert ("refused", "bea@example.org") == (line.outcome, line.who)
 
 
-def test_everybody_changes_their_own_name(site: Site, admin: Actor) -> None:
+def test_everybody_changes_their_own_name(small_site: Site) -> None:
     """It holds at once for open sessions."""
+    site = small_site
+    admin = site.admin()
     site.user(admin, "bea@example.org")
     opened = site.log_in("bea@example.org")
 
@@ -181,8 +185,10 @@ def test_a_disabled_user_is_out_at_once(site: Site, admin: Actor) -> None:
     assert (True, True) == (site.is_open(opened.secret), site.works(made.text))
 
 
-def test_a_lower_role_holds_at_once(site: Site, admin: Actor) -> None:
+def test_a_lower_role_holds_at_once(small_site: Site) -> None:
     """An administrator who is none any more changes nothing with a session that is open."""
+    site = small_site
+    admin = site.admin()
     bea = site.user(admin, "bea@example.org", Role.ADMIN)
     opened = site.log_in("bea@example.org")
     assert site.actor(opened).is_admin
