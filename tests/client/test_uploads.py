@@ -76,10 +76,10 @@ def test_another_command_goes_on_with_an_upload(
     file = _file(tmp_path / "long.bin", os.urandom(size))
     folder = wired.files.make_folder(NewFolder()).id
     wire.cut_after_up = 2 * PIECE_BYTES + MEGABYTE
-    wired.connection.stop.set()
+    patience, wired.connection.patience_seconds = wired.connection.patience_seconds, 0
     with pytest.raises(ServerUnreachable):
         _send(wired, known, [file], folder)
-    wired.connection.stop.clear()
+    wired.connection.patience_seconds = patience
     before = wire.up_bytes
 
     _send(wired, known, [file], folder)

@@ -25,7 +25,13 @@ from grange.client.trouble import (
     not_understood,
     seconds_of,
 )
-from grange.errors import CredentialsInvalid, GrangeError, ServerUntrusted, SettingInvalid
+from grange.errors import (
+    CredentialsInvalid,
+    GrangeError,
+    ServerUnreachable,
+    ServerUntrusted,
+    SettingInvalid,
+)
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -61,7 +67,8 @@ class Connection:
     """Sends requests to one server, from as many threads as wanted.
 
     What may be repeated is, with growing pauses, for `patience_seconds`: reads,
-    and creates that carry a key. Setting `stop` ends such a wait.
+    and creates that carry a key. Setting `stop` ends such a wait, and whatever is
+    sent or brought in pieces.
     """
 
     def __init__(self, server: str, *, token: str | None = None, ca: Path | None = None) -> None:
@@ -160,6 +167,15 @@ class Connection:
             yield response
         finally:
             response.close()
+
+    def check(self) -> None:
+        """Go on with the next piece, unless `stop` was set.
+
+        Raises:
+            ServerUnreachable: It was.
+        """
+        if self.stop.is_set():
+            raise ServerUnreachable(f"What was going on with {self.server} was stopped.")
 
     def told(self, error: Exception) -> GrangeError:
         """The error for a stream that was cut off."""

@@ -44,6 +44,7 @@ def pieces(connection: Connection, path: str, *, start: int = 0) -> Iterator[byt
                 for piece in response.iter_bytes(_TAKEN_BYTES):
                     at += len(piece)
                     delays = connection.delays()
+                    connection.check()
                     yield piece
                 return
         except httpx.TransportError as error:

@@ -89,16 +89,23 @@ class Sender:
             InputChanged: A file does not stop changing.
             QuotaExceeded: There is no room for it.
         """
-        with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="sending") as pool:
-            work = _Work(pool)
-            try:
-                for batch in _batches(found):
-                    self._send_batch(work, batch)
-                work.finish()
-            except BaseException:
-                work.drop()
-                raise
+        try:
+            with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="sending") as pool:
+                self._send_all(_Work(pool), found)
+        finally:
+            self._connection.stop.clear()
         return self._sent
+
+    def _send_all(self, work: _Work, found: Iterable[LocalFile]) -> None:
+        try:
+            for batch in _batches(found):
+                self._send_batch(work, batch)
+            work.finish()
+        except BaseException:
+            # Nobody is to wait for pieces that are under way.
+            self._connection.stop.set()
+            work.drop()
+            raise
 
     def _send_batch(self, work: _Work, batch: Sequence[LocalFile]) -> None:
         digested = list(work.pool.map(self._digested, batch))
@@ -193,6 +200,7 @@ class Sender:
         """Send all from `offset` on. After a cut the server is asked how far it came."""
         delays = self._connection.delays()
         while offset < size:
+            self._connection.check()
             opened.seek(offset)
             piece = opened.read(min(PIECE_BYTES, size - offset))
             if not piece:
