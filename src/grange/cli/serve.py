@@ -26,42 +26,44 @@ def _option(name: str, metavar: str, told: str) -> object:
     return typer.Option(f"--{name}", metavar=metavar, show_default=False, help=told)
 
 
+Host = Annotated[str | None, _option("host", "ADDRESS", "The address to listen on (127.0.0.1).")]
+Port = Annotated[int | None, _option("port", "N", "The port (4050); 0 takes a free one.")]
+Tls = Annotated[str | None, _option("tls", "CERT,KEY", "Speak HTTPS with these two files.")]
+PublicUrl = Annotated[
+    str | None, _option("public-url", "URL", "How people reach it, if it is behind a proxy.")
+]
+PlainHttp = Annotated[
+    bool | None,
+    typer.Option(
+        "--plain-http", show_default=False, help="Let other machines speak to it unencrypted."
+    ),
+]
+Database = Annotated[str | None, _option("database", "URL", "Where accounts and runs are kept.")]
+Sessions = Annotated[
+    str | None,
+    _option("sessions", "URL", "Where logins are cached: memory, redis://…, memcached://…"),
+]
+Shares = Annotated[
+    str | None, _option("shares", "DIR[:DIR]", "Folders that people may use as inputs.")
+]
+Commands = Annotated[
+    str | None, _option("commands", "WHO", "Who may run commands: admin, or each member.")
+]
+Quota = Annotated[str | None, _option("quota-bytes", "SIZE", "How much a user may keep (100GiB).")]
+
+
 def serve(
     *,
-    host: Annotated[
-        str | None, _option("host", "ADDRESS", "The address to listen on (127.0.0.1).")
-    ] = None,
-    port: Annotated[
-        int | None, _option("port", "N", "The port (4050); 0 takes a free one.")
-    ] = None,
-    tls: Annotated[
-        str | None, _option("tls", "CERT,KEY", "Speak HTTPS with this certificate and key.")
-    ] = None,
-    public_url: Annotated[
-        str | None, _option("public-url", "URL", "How people reach it, if it is behind a proxy.")
-    ] = None,
-    plain_http: Annotated[
-        bool | None,
-        typer.Option(
-            "--plain-http", show_default=False, help="Let other machines speak to it unencrypted."
-        ),
-    ] = None,
-    database: Annotated[
-        str | None, _option("database", "URL", "Where accounts and runs are kept.")
-    ] = None,
-    sessions: Annotated[
-        str | None,
-        _option("sessions", "URL", "Where logins are cached: memory, redis://…, memcached://…"),
-    ] = None,
-    shares: Annotated[
-        str | None, _option("shares", "DIR[:DIR]", "Folders that people may use as inputs.")
-    ] = None,
-    commands: Annotated[
-        str | None, _option("commands", "WHO", "Who may run commands: admin, or each member.")
-    ] = None,
-    quota: Annotated[
-        str | None, _option("quota-bytes", "SIZE", "How much a user may keep (100GiB).")
-    ] = None,
+    host: Host = None,
+    port: Port = None,
+    tls: Tls = None,
+    public_url: PublicUrl = None,
+    plain_http: PlainHttp = None,
+    database: Database = None,
+    sessions: Sessions = None,
+    shares: Shares = None,
+    commands: Commands = None,
+    quota_bytes: Quota = None,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
@@ -82,7 +84,7 @@ def serve(
         sessions=sessions,
         shares=shares,
         commands=commands,
-        quota_bytes=quota,
+        quota_bytes=quota_bytes,
         workers=workers,
     )
     _log_to_stderr(debug=settings.debug)
@@ -105,11 +107,10 @@ def _announce(server: Server, *, as_json: bool) -> None:
 
 
 def _log_to_stderr(*, debug: bool) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if debug else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
+    from grange.server.serving.lines import Lines
+
+    level = logging.DEBUG if debug else logging.INFO
+    logging.basicConfig(handlers=[Lines(sys.stderr)], level=level)
     # What these say of each start says nothing new.
     for name in ("uvicorn", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -11,6 +11,7 @@ from grange.client.schemas.system import Check, System
 from grange.core.ids import new_id
 from grange.core.states import RunState
 from grange.errors import GrangeError
+from grange.runs.pages import Sight
 from grange.server.visitors import is_secure
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def examine(parts: Parts) -> System:
     """Look at everything now; what can't be looked at is a check that says so."""
     settings = parts.settings
     disk = shutil.disk_usage(settings.home)
+    counts = parts.runs.count_states(Sight(everything=True))
     return System(
         version=version("grange"),
         started_at=parts.started_at,
@@ -33,13 +35,13 @@ def examine(parts: Parts) -> System:
         database=parts.database.url,
         sessions=settings.shown("sessions"),
         workers=settings.workers,
-        runs_running=_count(parts, RunState.RUNNING),
-        runs_waiting=_count(parts, RunState.WAITING),
+        runs_running=counts.get(RunState.RUNNING, 0),
+        runs_waiting=counts.get(RunState.WAITING, 0),
         event_streams=parts.hub.streams,
         event_streams_limit=settings.streams,
         disk_free_bytes=disk.free,
         disk_total_bytes=disk.total,
-        upload_bytes=_uploaded(parts),
+        upload_bytes=parts.uploads.total_bytes(),
         checks=[
             _database(parts),
             _cache(parts),
@@ -49,15 +51,6 @@ def examine(parts: Parts) -> System:
             _driver(parts),
         ],
     )
-
-
-def _uploaded(parts: Parts) -> int:
-    total = getattr(parts.uploads, "total_bytes", None)  # INTERIM
-    return total() if total else 0
-
-
-def _count(parts: Parts, state: RunState) -> int:
-    return len(parts.runs.recent(state=state, limit=None))
 
 
 def _database(parts: Parts) -> Check:

@@ -23,6 +23,13 @@ def used_bytes(connection: Connection, owner: str) -> int:
     )
 
 
+def total_bytes(connection: Connection) -> int:
+    """What all users know and send together, each counted on their own."""
+    known = select(func.coalesce(func.sum(blobs.c.size), 0))
+    coming = select(func.coalesce(func.sum(uploads.c.size), 0)).where(uploads.c.sha256.is_(None))
+    return sum(int(connection.execute(one).scalar_one()) for one in (known, coming))
+
+
 def check_room(connection: Connection, owner: str, *, more_bytes: int, quota_bytes: int) -> None:
     """Let so much more pass if it is within the user's quota.
 
