@@ -190,6 +190,36 @@ def test_ctrl_c_lets_go_and_the_run_goes_on(grange: Grange, tmp_path: Path) -> N
     assert ["a.txt/a.txt"] == list(_results(tmp_path / "out"))
 
 
+def test_a_submission_that_is_interrupted_goes_on(
+    server: Serving, grange: Grange, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while inputs are sent ends soon; the same command sends no more than the rest."""
+    size = 96 << 20
+    (tmp_path / "long.bin").write_bytes(os.urandom(size))
+    os.utime(tmp_path / "long.bin", (1_700_000_000, 1_700_000_000))
+    words = ("map", "wc -c < {input} > {output}/count", "long.bin", "--out", "out")
+    with wire_to(server.port) as wire:
+        monkeypatch.setenv("GRANGE_SERVER", wire.url)
+        process = subprocess.Popen(
+            [*COMMAND, *words],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        _until(lambda: wire.up_bytes > 20 << 20)
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=30)
+        done = grange(*words)
+        sent = wire.up_bytes
+
+    assert (130, "") == (process.returncode, out), said
+    assert "The same command goes on" in said
+    assert 0 == done.returncode, done.stderr
+    assert str(size) == (tmp_path / "out" / "long.bin" / "count").read_text().strip()
+    assert sent < size + (40 << 20)
+
+
 @pytest.mark.usefixtures("inputs")
 def test_a_server_that_is_killed_and_comes_back_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
