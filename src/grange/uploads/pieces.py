@@ -52,7 +52,6 @@ class Pieces:
 
     def begin(self, upload: Upload, *, quota_bytes: int) -> Upload:
         """Write down an upload of which nothing has come; an empty one is whole at once."""
-        self._check_disk(upload.size)
         row = {
             name: getattr(upload, name)
             for name in ("id", "owner", "name", "size", "folder", "path")
@@ -61,6 +60,7 @@ class Pieces:
 
         def work(connection: Connection) -> None:
             check_room(connection, upload.owner, more_bytes=upload.size, quota_bytes=quota_bytes)
+            self._check_disk(upload.size)
             connection.execute(insert(uploads).values(row))
 
         # Two that begin at once must not both take the last room.
