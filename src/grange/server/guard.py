@@ -11,7 +11,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
 from grange.errors import ForgeryRefused, RequestInvalid, TooMany
@@ -72,7 +72,9 @@ class AnswerGuard:
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         """`secure` says whether browsers are to come back by HTTPS alone."""
         self._app = app
-        self._headers = _ALWAYS | (_HSTS if secure else {})
+        always = _ALWAYS | (_HSTS if secure else {})
+        self._of_api = _encoded({**always, "content-security-policy": _API_POLICY})
+        self._of_page = _encoded({**always, "content-security-policy": _PAGE_POLICY})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
@@ -86,7 +88,7 @@ class AnswerGuard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._complete(scope, MutableHeaders(raw=message["headers"]))
+                self._complete(scope, message["headers"])
             await send(message)
 
         try:
@@ -94,11 +96,10 @@ class AnswerGuard:
         finally:
             _note(scope, status, time.perf_counter() - began)
 
-    def _complete(self, scope: Scope, headers: MutableHeaders) -> None:
-        for name, value in self._headers.items():
-            headers.setdefault(name, value)
-        of_api = scope["path"].startswith(API)
-        headers.setdefault("content-security-policy", _API_POLICY if of_api else _PAGE_POLICY)
+    def _complete(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
+        own = {name.lower() for name, _ in headers}
+        ours = self._of_api if scope["path"].startswith(API) else self._of_page
+        headers.extend(header for header in ours if header[0] not in own)
 
 
 class FaultGuard:
@@ -211,6 +212,10 @@ class CrowdGuard:
                 self._requests -= 1
 
 
+def _encoded(headers: dict[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
 async def _turn_away(scope: Scope, receive: Receive, send: Send) -> None:
     error = TooMany(
         "Too many requests are being answered right now.",
@@ -224,5 +229,6 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
     """One line of the log: no query, which may hold a one-time key, and nothing but one line."""
     if access.isEnabledFor(logging.INFO):
         client = scope["client"][0] if scope.get("client") else "-"
-        path = scope["path"].encode("unicode_escape").decode("ascii")
+        # As it was sent, in which a blank or the end of a line can't be.
+        path = scope["raw_path"].decode("ascii", "backslashreplace")
         access.info("%s %s %s %d %.1fms", client, scope["method"], path, status, seconds * 1000)
