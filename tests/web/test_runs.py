@@ -20,10 +20,10 @@ AXE = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "w
 # A plot, a page that wants to run a script, a table, and a video's name.
 MANY_KINDS = """
 printf 'a,b\\n"x, y",2\\n' > {output}/table.csv
-printf '<h1>Report</h1><script>parent.document.title=1</script>' > {output}/page.html
+printf '<!doctype html><h1>Report</h1><script>parent.document.title=1</script>' > {output}/page.html
 printf '%s' '[42]' > {output}/data.json
-echo iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg== \\
-| base64 -d > {output}/plot.png
+(echo iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9Q
+echo DwADhgGAWjR9awAAAABJRU5ErkJggg==) | base64 -d > {output}/plot.png
 """
 
 
@@ -79,7 +79,7 @@ PAGES = (
 def test_a_page_of_runs_can_be_used_by_everyone(
     site: Site, mixed: str, pictures: str, path: str
 ) -> None:
-    """No fault of WCAG A or AA, in light and dark, wide and narrow, and nothing runs off the side."""
+    """No fault of WCAG A or AA, light and dark, wide and narrow; nothing runs off the side."""
     failed = site.cast.admin.get(f"/runs/{mixed}/items?state=failed").json()["items"][0]["id"]
     page = site.open(path.format(mixed=mixed, pictures=pictures, failed=failed), site.cast.admin)
     found = []
@@ -88,7 +88,7 @@ def test_a_page_of_runs_can_be_used_by_everyone(
         for colours in ("light", "dark"):
             page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
             found += [
-                f"{size['width']} {colours}: {one['id']} {[node['target'] for node in one['nodes']]}"
+                f"{size['width']} {colours}: {one['id']} {[at['target'] for at in one['nodes']]}"
                 for one in Axe().run(page, options=AXE).response["violations"]
             ]
         if page.evaluate("document.documentElement.scrollWidth") > size["width"]:
@@ -278,7 +278,7 @@ def test_old_addresses_lead_to_the_same_things_as_before(
 
 
 def test_a_mistake_stands_beside_its_field(site: Site, share: Path) -> None:
-    """What the server refuses is said where it can be mended, and nothing that was typed is lost."""
+    """What the server refuses is said where it can be mended; nothing that was typed is lost."""
     page = site.open("/runs/new?pipeline=command", site.cast.admin)
     page.get_by_label("Files on the server").check()
     page.fill("#share", str(share / "mixed"))

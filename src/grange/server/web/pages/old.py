@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Annotated, Final
 from urllib.parse import quote
@@ -11,7 +12,7 @@ from fastapi.responses import RedirectResponse
 
 from grange.client.schemas import runs as schemas
 from grange.core.states import ItemState
-from grange.errors import ItemNotFound, NotFound, RunNotFound
+from grange.errors import ItemNotFound, RunNotFound
 from grange.runs.itempages import ItemFilter
 from grange.server.desk import Desk, DeskOf
 from grange.server.web.templating import render
@@ -42,20 +43,15 @@ def progress(desk: DeskOf) -> Response:
 @router.get("/output/{name}")
 def output(desk: DeskOf, name: Stem) -> Response:
     """The labelled video, or else the main output, of the newest item of this name."""
-    run, item = _newest(desk, name)
+    run, item = _newest(desk, name, bool)
     return _to(_address(run, main_output(item.outputs, name)))
 
 
 @router.get("/plot/{name}")
 def plot(request: Request, desk: DeskOf, name: Stem) -> Response:
-    """The plot of the newest item of this name; a choice where it has several."""
-    run, item = _newest(desk, name)
+    """The plot of the newest item of this name that has one; a choice where it has several."""
+    run, item = _newest(desk, name, plots)
     found = plots(item.outputs)
-    if not found:
-        raise ItemNotFound(
-            f"The outputs of {item.path!r} hold no plot.",
-            hint=f"See all of them: /runs/{run.id}/items/{item.id}",
-        )
     if len(found) == 1:
         return _to(f"{_address(run, found[0])}?inline=true")
     return render(request, "runs/plots.html", run=run, item=item, plots=found, name=name)
@@ -70,10 +66,6 @@ def main_output(outputs: list[schemas.OutputFile], name: str) -> schemas.OutputF
         is_labelled = is_video and any(word in file for word in _LABELLED)
         return not is_labelled, not is_video, not file.startswith(name.lower()), -one.size
 
-    if not outputs:
-        raise ItemNotFound(
-            f"The newest item called {name!r} has no outputs.", hint="See its run's page."
-        )
     return min(outputs, key=rank)
 
 
@@ -83,16 +75,23 @@ def plots(outputs: list[schemas.OutputFile]) -> list[schemas.OutputFile]:
     return [one for one in pictures if _PLOT in one.path.lower()] or pictures
 
 
-def _newest(desk: Desk, name: str) -> tuple[schemas.Run, schemas.Item]:
-    """The newest done item whose file is called so, whatever its ending."""
+def _newest(
+    desk: Desk, name: str, has: Callable[[list[schemas.OutputFile]], object]
+) -> tuple[schemas.Run, schemas.Item]:
+    """The newest done item whose file is called so, whatever its ending, and that has it.
+
+    Raises:
+        ItemNotFound: There is none.
+    """
     wanted = ItemFilter(state=ItemState.DONE, text=name)
     for run in desk.page(limit=MOST_RUNS).items:
         found = desk.items(run.id, wanted, limit=MOST_ITEMS).items
-        if named := [one for one in found if _stem(one.path) == name]:
-            return run, named[-1]
-    raise NotFound(
-        f"No item called {name!r} is done in the newest {MOST_RUNS} runs that you can see.",
-        hint="Search for it on the pages of the runs: /runs",
+        for item in reversed(found):
+            if _stem(item.path) == name and has(item.outputs):
+                return run, item
+    raise ItemNotFound(
+        f"In the newest {MOST_RUNS} runs that you can see, no item called {name!r} has this yet.",
+        hint="It may still be on its way: /Log shows how it goes. All runs are at /runs.",
     )
 
 

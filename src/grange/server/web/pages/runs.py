@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Final
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -20,6 +18,7 @@ from grange.runs.pages import RunFilter
 from grange.server.desk import Desk, DeskOf
 from grange.server.visitors import Here
 from grange.server.web.forms import Sent
+from grange.server.web.lists import Address
 from grange.server.web.templating import render
 
 PAGE_ROWS = 50
@@ -38,32 +37,6 @@ Word = Annotated[str, Query(max_length=200)]
 After = Annotated[str, Query(max_length=200)]
 
 router = APIRouter(include_in_schema=False)
-
-
-@dataclass(frozen=True)
-class Address:
-    """An address of a list: its path, what it is filtered by, and where in it one is."""
-
-    path: str
-    wanted: dict[str, str] = field(default_factory=dict)
-    after: str = ""
-
-    def first(self) -> str:
-        """The list's beginning."""
-        return self._with({})
-
-    def next(self, after: str) -> str:
-        """The part of the list from there on."""
-        return self._with({"after": after})
-
-    @property
-    def is_filtered(self) -> bool:
-        """Whether something is left out."""
-        return any(self.wanted.values())
-
-    def _with(self, more: dict[str, str]) -> str:
-        query = urlencode({name: text for name, text in self.wanted.items() if text} | more)
-        return f"{self.path}?{query}" if query else self.path
 
 
 @router.get("/runs")
@@ -101,7 +74,6 @@ def runs_page(  # noqa: PLR0913  # each is a filter in the address
         me=desk.actor.user.id,
         may_run=may_run(desk),
         left_seconds=functools.partial(left_seconds, now=time.time()),
-        asked=q,
     )
 
 

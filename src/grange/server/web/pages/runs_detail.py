@@ -15,8 +15,11 @@ from grange.errors import NotFound
 from grange.server.desk import Desk, DeskOf
 from grange.server.visitors import Here
 from grange.server.web.forms import Form, Sent
-from grange.server.web.pages.runs import Address, left_seconds
-from grange.server.web.templating import is_fragment, render
+from grange.server.web.lists import Address
+from grange.server.web.pages.runs import left_seconds
+from grange.server.web.questions import Question
+from grange.server.web.questions import ask as ask_first
+from grange.server.web.templating import render
 from grange.server.web.texts import texts
 
 OUTPUT_ROWS = 200
@@ -27,6 +30,8 @@ ASKED: Final = ("cancel", "delete")
 UNENDED: Final = frozenset({"submitting", "waiting", "running", "paused", "cancelling"})
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif")
 VIDEOS: Final = (".mp4", ".webm", ".m4v", ".mov", ".ogv")
+# From here on a rate needs no decimals.
+_TENS = 10
 
 router = APIRouter(include_in_schema=False)
 
@@ -74,11 +79,13 @@ def overview_page(request: Request, desk: DeskOf, ref: str) -> Response:
     run = context["run"]
     if run.id != ref:
         return RedirectResponse(f"/runs/{run.id}", HTTPStatus.SEE_OTHER)
+    seconds = _seconds(run)
     return render(
         request,
         "runs/overview.html",
         failures=desk.failures(run.id) if run.counts.failed else [],
-        seconds=_seconds(run),
+        seconds=seconds,
+        rate=_rate(run.counts.done - run.counts.reused + run.counts.failed, seconds),
         left_seconds=left_seconds(run, time.time()),
         **context,
     )
@@ -143,8 +150,7 @@ def ask(request: Request, desk: DeskOf, ref: str, action: str) -> Response:
     """Ask whether this is meant, and say what will be lost."""
     if action not in ASKED:
         raise NotFound("Nothing is served under this address.")
-    template = "question.html" if is_fragment(request) else "ask.html"
-    return render(request, template, question=_question(desk.show(ref), action))
+    return ask_first(request, _question(desk.show(ref), action))
 
 
 @router.post("/runs/{ref}/{action}")
@@ -159,20 +165,20 @@ def act(desk: DeskOf, ref: str, action: str, _form: Sent) -> Response:
     return RedirectResponse(f"/runs/{run.id}?done=run_{action}", HTTPStatus.SEE_OTHER)
 
 
-def _question(run: schemas.Run, action: str) -> dict[str, Any]:
+def _question(run: schemas.Run, action: str) -> Question:
     """What is asked, and what will be lost."""
     t = texts()
     losses = [t.n("runs.ask.cancel_items", left_of(run))]
     if action == "delete":
-        losses = [t("runs.ask.delete_account"), t("runs.ask.delete_outputs")]
-    return {
-        "title": t(f"runs.ask.{action}"),
-        "text": t(f"runs.ask.{action}_text"),
-        "losses": losses,
-        "path": f"/runs/{run.id}/{action}",
-        "back": f"/runs/{run.id}",
-        "verb": t(f"runs.action.{action}"),
-    }
+        losses = [t("runs.ask.delete_account"), t.n("runs.ask.delete_outputs", run.counts.done)]
+    return Question(
+        title=t(f"runs.ask.{action}", name=run.name or run.id),
+        text=t(f"runs.ask.{action}_text"),
+        verb=t(f"runs.action.{action}"),
+        path=f"/runs/{run.id}/{action}",
+        back=f"/runs/{run.id}",
+        losses=tuple(losses),
+    )
 
 
 def _settings(request: Request, parts: Here, desk: Desk, ref: str, form: Form | None) -> Response:
@@ -194,6 +200,17 @@ def _seconds(run: schemas.Run) -> float | None:
     if run.started_at is None:
         return None
     return max(0.0, (run.finished_at or time.time()) - run.started_at)
+
+
+def _rate(count: int, seconds: float | None) -> str:
+    """How many items ended in the time, in words; empty while none has."""
+    if not seconds or not count:
+        return ""
+    for unit, length in (("second", 1), ("minute", 60), ("hour", 3600)):
+        rate = count * length / seconds
+        if rate >= 1 or unit == "hour":
+            return texts()(f"runs.rate.{unit}", count=f"{rate:.{0 if rate >= _TENS else 1}f}")
+    raise AssertionError(seconds)
 
 
 def _folder(path: str) -> str:

@@ -12,7 +12,7 @@ Schema = Mapping[str, JSON]
 Control = Literal["text", "number", "check", "choice", "lines"]
 
 # So many fields are in view; of a longer form the rest is folded.
-MOST_IN_VIEW = 6
+MOST_IN_VIEW = 4
 # A text of this many letters has no room in one line.
 _LONG_LETTERS = 80
 _LIMITS = {

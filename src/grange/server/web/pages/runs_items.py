@@ -13,7 +13,7 @@ from grange.core.states import ItemState
 from grange.runs.itempages import ItemFilter
 from grange.runs.report import words
 from grange.server.desk import DeskOf
-from grange.server.web.pages.runs import Address
+from grange.server.web.lists import Address
 from grange.server.web.pages.runs_detail import about
 from grange.server.web.templating import render
 
@@ -99,7 +99,13 @@ def _evidence(failure: Mapping[str, JSON] | None) -> Iterator[tuple[str, str, bo
         if value in (None, "", [], {}):
             continue
         text = _evidence_text(name, value)[-_MOST_LETTERS:]
-        yield name.replace("_", " "), text, "\n" in text or len(text) > _SHORT_LETTERS
+        yield _named(name), text, "\n" in text or len(text) > _SHORT_LETTERS
+
+
+def _named(name: str) -> str:
+    """What a piece of evidence is called; its unit stands with the value."""
+    words = name.replace("_", " ")
+    return words.removesuffix("bytes").removesuffix("seconds").strip() or words
 
 
 def _evidence_text(name: str, value: JSON) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from grange.client.schemas.runs import Pipeline
 from grange.errors import NotAllowed
 from grange.server.desk import DeskOf
 from grange.server.visitors import Here, Submitter
@@ -28,7 +29,8 @@ def new_run_page(
 ) -> Response:
     """First the pipelines to choose from, then the form of the chosen one."""
     if not pipeline:
-        return render(request, "runs/choose.html", pipelines=desk.pipelines())
+        known = desk.pipelines()
+        return render(request, "runs/choose.html", pipelines=known, accepted=accepted)
     chosen = desk.pipeline(pipeline)
     if not chosen.allowed:
         raise NotAllowed(
@@ -40,7 +42,7 @@ def new_run_page(
         request,
         "runs/new.html",
         pipeline=chosen,
-        accepted=", ".join(chosen.accepts[:MOST_ACCEPTED]),
+        accepted=accepted(chosen),
         fields=[one for one in fields if not one.advanced],
         advanced=[one for one in fields if one.advanced],
         folders=parts.uploads.folders(actor, None, MOST_FOLDERS).items,
@@ -48,6 +50,12 @@ def new_run_page(
         groups=_groups(parts, actor),
         retries=parts.settings.retries,
     )
+
+
+def accepted(pipeline: Pipeline) -> str:
+    """The names of files that a pipeline takes, in a line; empty if it takes any."""
+    kinds = pipeline.accepts
+    return "" if "*" in kinds else ", ".join(kinds[:MOST_ACCEPTED])
 
 
 def _groups(parts: Here, actor: Submitter) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ export class Cells {
   constructor(root) {
     this.root = root;
     this.canvas = root.querySelector("canvas");
-    this.tip = root.querySelector("[data-tip]");
+    this.tip = root.parentElement.querySelector("[data-tip]");
     this.run = root.dataset.run;
     this.states = [];
     this.firsts = [];
@@ -171,7 +171,7 @@ export class Cells {
     const parts = Object.entries(NAMES)
       .filter(([letter]) => counts[letter])
       .map(([letter, name]) => `${number(counts[letter])} ${say(`state.${name}`)}`);
-    const key = this.perCell > 1 ? "cells.groups" : "cells.items";
+    const key = this.perCell > 1 ? "cells.picture_of_groups" : "cells.picture";
     const many = { per: number(this.perCell), list: parts.join(", ") };
     this.canvas.setAttribute("aria-label", say(key, many));
   }
@@ -205,7 +205,7 @@ export class Cells {
       this.tip.textContent = say("cells.group", span);
       return;
     }
-    this.tip.textContent = say("cells.one", { number: number(first), state, path: "" });
+    this.tip.textContent = say("cells.item", { number: number(first), state, path: "" });
     this.asking = setTimeout(() => this.name(index, first), 120);
   }
 
@@ -215,7 +215,7 @@ export class Cells {
       if (index !== this.at) return;
       const state = say(`state.${NAMES[LETTERS[item.state]]}`);
       const why = item.failure ? ` · ${item.failure.message}` : "";
-      this.tip.textContent = say("cells.one", { number: number(first), state, path: item.path }) + why;
+      this.tip.textContent = say("cells.item", { number: number(first), state, path: item.path }) + why;
     } catch {
       // The number and the state stand there already.
     }
