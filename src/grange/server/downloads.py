@@ -130,7 +130,7 @@ def _range(request: Request, file: Download) -> tuple[int, int] | None:
     if not found[1]:
         return max(0, file.size - int(found[2])), file.size if int(found[2]) else 0
     begin, end = int(found[1]), int(found[2]) + 1 if found[2] else file.size
-    if end <= begin:
+    if found[2] and end <= begin:
         return None
     return begin, min(end, file.size)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Sequence
@@ -44,6 +45,8 @@ START = "start"
 Place = tuple[float, int]  # when an item ended, and its id
 # Stands for the place of the item that ended last.
 FROM_NOW: Place = (0.0, -1)
+# As `Listener.cursor` writes them.
+_PLACE = re.compile(r"([0-9a-z]{1,20}):([0-9]{1,12}(?:\.[0-9]{1,20})?):(-1|[0-9]{1,18})")
 
 log = logging.getLogger("grange.server")
 
@@ -176,11 +179,11 @@ class Hub:
         try:
             self._loop = asyncio.get_running_loop()
             yield f"retry: {round(RETRY_SECONDS * 500)}\n\n".encode()
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._keep_looking())
             for run in runs:
                 async for data in self._catch_up(listener, run):
                     yield data
-            if self._task is None or self._task.done():
-                self._task = asyncio.create_task(self._keep_looking())
             ends = time.monotonic() + LIFE_SECONDS
             while not listener.closed and time.monotonic() < ends:
                 try:
@@ -331,15 +334,13 @@ def _places(after: str | None, runs: Sequence[RunView]) -> dict[str, Place]:
         return {run.id: (0.0, 0) for run in runs}
     given: dict[str, Place] = {}
     for text in (after or "").split(","):
-        if text:
-            run, _, rest = text.partition(":")
-            at, _, item = rest.partition(":")
-            try:
-                given[run] = (float(at), int(item))
-            except ValueError:
-                raise RequestInvalid(
-                    f"{text[:60]!r} is no id of an event.", hint="Send the id of the last one."
-                ) from None
+        found = _PLACE.fullmatch(text)
+        if found is not None:
+            given[found[1]] = (float(found[2]), int(found[3]))
+        elif text:
+            raise RequestInvalid(
+                f"{text[:60]!r} is no id of an event.", hint="Send the id of the last one."
+            )
     return {run.id: given.get(run.id, FROM_NOW) for run in runs}
 
 
