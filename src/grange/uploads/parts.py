@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 CHUNK_BYTES = 1 << 20
+FEW_PIECES = 16
 # Who sends nothing for so long has to give way to whoever sends again.
 SILENT_SECONDS = 5.0
 # Digests in the making that are carried from one part to the next.
@@ -81,8 +82,10 @@ class Part:
                     f"More comes than the {limit} bytes that the upload was said to have.",
                     hint="Send the file that was announced, or begin another upload.",
                 )
-            # Joined, because each piece by itself would wait for the interpreter twice.
-            self._write(b"".join(chunks))
+            # Large pieces are written as they are; each of many small ones would wait for
+            # the interpreter twice.
+            for chunk in chunks if len(chunks) <= FEW_PIECES else [b"".join(chunks)]:
+                self._write(chunk)
             self.touched = time.monotonic()
 
     def begin_unproven(self) -> None:
