@@ -379,4 +379,5 @@ if (form) {
   listen();
   recall();
   show();
+  form.dataset.ready = "yes";
 }
