@@ -266,12 +266,14 @@ class Hub:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _look(self) -> None:
+        # Whoever comes in while the ledger is asked waits for the next look.
         everyone = [one for one in self._listeners if one.all_runs]
+        channels = dict(self._channels)
         found = await asyncio.to_thread(
-            self._snapshots.look, list(self._channels), everything=bool(everyone)
+            self._snapshots.look, list(channels), everything=bool(everyone)
         )
         present = {run.number: run for run in found.runs}
-        for number, channel in list(self._channels.items()):
+        for number, channel in channels.items():
             if number in present:
                 await self._tell_channel(channel, present[number])
             else:
