@@ -184,6 +184,19 @@ def test_a_read_cannot_write(database: Database) -> None:
     assert value(database) == 1
 
 
+def test_a_read_cannot_write_on_a_connection_that_wrote(tmp_path: Path) -> None:
+    """Each transaction's kind counts, not that of the one before on the same connection."""
+    with closing(open_database(tmp_path / "turns.db")) as database:
+        make_tables(database)
+        for turn in range(2):
+            assert value(database) == turn
+            with pytest.raises(errors.DatabaseError), database.read() as connection:
+                connection.execute(update(counters).values(value=9))
+            database.transact(lambda connection: add(database, connection))
+
+        assert value(database) == 2
+
+
 def test_a_connection_that_broke_is_made_anew(server_database: Database) -> None:
     """A connection lost before the commit costs a second run, and nothing else."""
     runs = []

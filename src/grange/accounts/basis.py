@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from grange import errors
 from grange.accounts.audit import REFUSED, Trail, lock_head
 from grange.accounts.models import JSON, Actor, Place, Scope
+from grange.accounts.names import Names
 from grange.accounts.passwords import Passwords
 from grange.accounts.recall import Recall
 from grange.accounts.sessions.base import SessionCache
@@ -38,6 +39,7 @@ class Basis:
         self.passwords = passwords or Passwords()
         self.recall = Recall(cache, database, clock)
         self.trail = Trail(database, clock)
+        self.known_names = Names()
 
     def record(
         self,

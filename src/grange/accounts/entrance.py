@@ -119,6 +119,7 @@ class Entrance(Visits):
 
         after, ended = self.change(work)
         self.recall.drop(ended)
+        self.known_names.drop(after.id)
         return after
 
     def log_in(self, email: str, password: str, *, place: Place) -> OpenedSession:

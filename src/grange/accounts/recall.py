@@ -42,6 +42,11 @@ class Recall:
         fact: dict[str, JSON] = json.loads(body)
         return fact if fact["until"] > self._clock() else None
 
+    def find_at_once(self, secret_digest: str) -> dict[str, JSON] | None:
+        """What is known, if it still holds and nothing has to be waited for to tell."""
+        waits = self._cache.waits or self._site is None
+        return None if waits else self.find(secret_digest)
+
     def keep(self, secret_digest: str, fact: dict[str, JSON], *, read_at: float) -> None:
         """Know something for some seconds from when it was read in the database."""
         body = json.dumps({**fact, "until": read_at + TRUST_SECONDS}, separators=(",", ":"))

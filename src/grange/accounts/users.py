@@ -75,13 +75,16 @@ class Users(Basis):
 
     def names(self, ids: Iterable[str]) -> dict[str, str]:
         """The names of these users; who is gone is missing."""
-        found: dict[str, str] = {}
-        wanted = sorted(set(ids))
-        with self.database.read() as connection:
-            for start in range(0, len(wanted), MOST_PER_PAGE):
-                some = wanted[start : start + MOST_PER_PAGE]
-                query = select(users.c.id, users.c.name).where(users.c.id.in_(some))
+        wanted = set(ids)
+        found = self.known_names.find(wanted)
+        missing = sorted(wanted - found.keys())
+        for start in range(0, len(missing), MOST_PER_PAGE):
+            some = missing[start : start + MOST_PER_PAGE]
+            query = select(users.c.id, users.c.name).where(users.c.id.in_(some))
+            with self.database.read() as connection:
                 found.update({row.id: row.name for row in connection.execute(query)})
+        if missing:
+            self.known_names.keep({one: found[one] for one in missing if one in found})
         return found
 
     def groups_of(self, user_id: str) -> tuple[str, ...]:
@@ -154,6 +157,7 @@ class Users(Basis):
 
         after, known = self.change(work)
         self.recall.drop(known)
+        self.known_names.drop(user_id)
         return after
 
     def delete_user(self, actor: Actor, user_id: str) -> None:
@@ -177,6 +181,7 @@ class Users(Basis):
             return known
 
         self.recall.drop(self.change(work))
+        self.known_names.drop(user_id)
 
     def _issue(
         self,

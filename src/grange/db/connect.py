@@ -129,7 +129,10 @@ def _sqlite(url: URL, *, busy_seconds: float) -> tuple[Engine, faults.Place]:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         reading = connection.get_execution_options().get(_READING, False)
-        connection.exec_driver_sql(f"PRAGMA query_only={int(reading)}")
+        # No more often than needed: SQLite compiles all its statements anew after it.
+        if connection.info.get(_READING) is not reading:
+            connection.exec_driver_sql(f"PRAGMA query_only={int(reading)}")
+            connection.info[_READING] = reading
         # A transaction that reads first and writes later loses its update, or fails at once.
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 

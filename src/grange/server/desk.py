@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from grange.client.schemas import runs as schemas
 from grange.client.schemas.basis import Page
@@ -20,9 +20,8 @@ from grange.errors import DatabaseBusy, ItemNotFound, RunBusy, UsageError
 from grange.runs.itempages import ItemFilter
 from grange.runs.models import AttemptView, RunView, Submitted
 from grange.runs.pages import RunFilter
-from grange.server import access, offers, published, shown, submitting
+from grange.server import access, offers, published, shown, submitting, visitors
 from grange.server.downloads import Download
-from grange.server.visitors import Here, Visitor
 
 if TYPE_CHECKING:
     from grange.accounts.models import Actor
@@ -58,7 +57,7 @@ class Desk:
         self._runs = parts.runs
         self.actor = actor
         self.sight = access.sight_of(actor)
-        self._veil = shown.Veil(parts.settings.home)
+        self._veil = shown.veil_over(parts.settings.home)
 
     # ---- looking at runs
 
@@ -330,9 +329,9 @@ class Desk:
         self._parts.accounts.record(self.actor, action, f"run {run.id}", detail=detail)
 
 
-def desk_of(parts: Here, visitor: Visitor) -> Desk:
+async def desk_of(request: Request) -> Desk:
     """The desk for whoever asks."""
-    return Desk(parts, visitor)
+    return Desk(visitors.parts(request), await visitors.reader(request))
 
 
 DeskOf = Annotated[Desk, Depends(desk_of)]

@@ -92,7 +92,7 @@ class Once:
         return hashlib.sha256(f"{self._what}\n{body.model_dump_json()}".encode()).hexdigest()
 
 
-def _once(request: Request, here: Here, visitor: Visitor, key: Key = None) -> Once:
+async def _once(request: Request, here: Here, visitor: Visitor, key: Key = None) -> Once:
     what = f"{request.method} {request.url.path}"
     return Once(Repeats(here.database), visitor.user.id, key=key, what=what)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -40,6 +41,12 @@ class Veil:
         return [self.over(one) for one in value] if isinstance(value, list | tuple) else value
 
 
+@functools.lru_cache(maxsize=16)
+def veil_over(home: Path) -> Veil:
+    """The veil over this folder; made once, for to resolve a path asks the file system."""
+    return Veil(home)
+
+
 def run_shown(run: RunView, names: Mapping[str, str], veil: Veil) -> schemas.Run:
     """A run; `names` are those of users by their ids."""
     return schemas.Run(
@@ -61,7 +68,7 @@ def run_shown(run: RunView, names: Mapping[str, str], veil: Veil) -> schemas.Run
         created_at=run.created_at,
         started_at=run.started_at,
         finished_at=run.finished_at,
-        counts=schemas.Counts(**asdict(run.counts)),
+        counts=schemas.Counts(**vars(run.counts)),
         bytes_total=run.bytes_total,
         driver=run.driver,
         waits=_waits(run),

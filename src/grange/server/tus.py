@@ -61,7 +61,7 @@ class TusRoute(APIRoute):
         return told
 
 
-def _check_version(
+async def _check_version(
     tus_resumable: Annotated[
         str | None, Header(alias="Tus-Resumable", description="1.0.0, the only version spoken.")
     ] = None,

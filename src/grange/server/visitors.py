@@ -84,25 +84,44 @@ async def visit_if_any(request: Request) -> Visit | None:
         return None
 
 
-async def _reader(visit: Annotated[Visit, Depends(visit)]) -> Actor:
-    return _allowed(visit.actor, Scope.READ)
+# Coroutines all of them: FastAPI gives a plain function a thread, at more than its own cost.
 
 
-async def _submitter(visit: Annotated[Visit, Depends(visit)]) -> Actor:
-    return _allowed(visit.actor, Scope.RUN)
+async def here(request: Request) -> Parts:
+    """What the server is wired from, for whoever depends on it."""
+    return parts(request)
 
 
-async def _administrator(request: Request, visit: Annotated[Visit, Depends(visit)]) -> Actor:
-    if not visit.actor.is_admin:
+async def _whereabouts(request: Request) -> Place:
+    return place(request)
+
+
+async def reader(request: Request) -> Actor:
+    """Whoever asks, if they may read.
+
+    Raises:
+        NotAuthenticated: Nobody is logged in.
+        NotAllowed: The token is for something else.
+    """
+    return _allowed((await visit(request)).actor, Scope.READ)
+
+
+async def _submitter(request: Request) -> Actor:
+    return _allowed((await visit(request)).actor, Scope.RUN)
+
+
+async def _administrator(request: Request) -> Actor:
+    actor = (await visit(request)).actor
+    if not actor.is_admin:
         # It writes down who tried, and refuses.
         what = f"{request.method} {request.url.path}"[:LONGEST_TARGET]
         refuse = parts(request).accounts.require_admin
-        await run_in_threadpool(refuse, visit.actor, "request.refused", what)
-    return visit.actor
+        await run_in_threadpool(refuse, actor, "request.refused", what)
+    return actor
 
 
-async def _oneself(visit: Annotated[Visit, Depends(visit)]) -> Actor:
-    actor = visit.actor
+async def _oneself(request: Request) -> Actor:
+    actor = (await visit(request)).actor
     if actor.token and not (actor.is_admin or ROLE_SCOPES[actor.user.role] <= actor.scopes):
         raise NotAllowed(
             "A token with fewer scopes than its user does not change the user's account.",
@@ -111,11 +130,11 @@ async def _oneself(visit: Annotated[Visit, Depends(visit)]) -> Actor:
     return _allowed(actor, Scope.READ)
 
 
-Here = Annotated[Parts, Depends(parts)]
-Whereabouts = Annotated[Place, Depends(place)]
+Here = Annotated[Parts, Depends(here)]
+Whereabouts = Annotated[Place, Depends(_whereabouts)]
 Visiting = Annotated[Visit, Depends(visit)]
 VisitingPerhaps = Annotated[Visit | None, Depends(visit_if_any)]
-Visitor = Annotated[Actor, Depends(_reader)]
+Visitor = Annotated[Actor, Depends(reader)]
 Submitter = Annotated[Actor, Depends(_submitter)]
 Administrator = Annotated[Actor, Depends(_administrator)]
 # Who may change their own account: not whoever got hold of a token that only reads.
@@ -154,11 +173,17 @@ def take_cookie(response: Response, settings: Settings) -> None:
 async def _visit(request: Request) -> Visit:
     accounts = parts(request).accounts
     where = place(request)
+    # What is known without waiting needs no thread to wait in, which costs more than the look.
     if text := _token(request):
-        return Visit(await run_in_threadpool(accounts.actor_of_token, text, place=where))
+        actor = accounts.recalled_token(text, place=where)
+        if actor is None:
+            actor = await run_in_threadpool(accounts.actor_of_token, text, place=where)
+        return Visit(actor)
     if secret := request.cookies.get(cookie_name(parts(request).settings)):
-        actor, session = await run_in_threadpool(accounts.actor_of_session, secret, place=where)
-        return Visit(actor, session)
+        found = accounts.recalled_session(secret, place=where)
+        if found is None:
+            found = await run_in_threadpool(accounts.actor_of_session, secret, place=where)
+        return Visit(*found)
     raise NotAuthenticated("Nobody is logged in.", hint="Log in, or send a token.")
 
 

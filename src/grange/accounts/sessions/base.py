@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 # What is forgotten stays so for this long, whatever a slower thread still wants to put in.
 HOLD_SECONDS = 20
@@ -15,6 +16,9 @@ class SessionCache(ABC):
     is found and nothing kept. So what it says must be short-lived, and what it
     doesn't know be looked up elsewhere.
     """
+
+    # Whether a look may take as long as a network does.
+    waits: ClassVar[bool] = True
 
     @abstractmethod
     def get(self, key: str) -> str | None:

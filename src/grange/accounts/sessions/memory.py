@@ -14,6 +14,8 @@ MOST_ENTRIES = 20_000
 class MemoryCache(SessionCache):
     """A bounded dictionary. Other processes don't see it: they agree once its entries end."""
 
+    waits = False
+
     def __init__(self) -> None:
         """Begin empty."""
         self._lock = threading.Lock()

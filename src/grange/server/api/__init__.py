@@ -22,20 +22,21 @@ from grange.server.api import (
     users,
 )
 
+# Asked one after another for each request: those first that are asked most.
 ROUTERS: tuple[APIRouter, ...] = (
-    setup.router,
+    runs.router,
+    items.router,
+    events.router,
+    outputs.router,
+    uploads.router,
+    folders.router,
     session.router,
+    pipelines.router,
+    system.router,
+    shares.router,
+    setup.router,
     users.router,
     groups.router,
     tokens.router,
     audit.router,
-    system.router,
-    pipelines.router,
-    runs.router,
-    items.router,
-    outputs.router,
-    events.router,
-    uploads.router,
-    folders.router,
-    shares.router,
 )

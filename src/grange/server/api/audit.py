@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from grange.client.schemas.accounts import AuditEntry, AuditVerdict
 from grange.client.schemas.basis import Page
-from grange.server.api.basis import Limit, Words, page
+from grange.server.api.basis import Limit, Router, Words, page
 from grange.server.visitors import Administrator, Here
 
-router = APIRouter(prefix="/audit", tags=["audit"])
+router = Router(prefix="/audit", tags=["audit"])
 
 Number = Annotated[int | None, Query(ge=0, lt=1 << 62, description="`next` of the part before.")]
 

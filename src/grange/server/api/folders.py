@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from grange.client.schemas import files as schemas
 from grange.client.schemas.basis import Page
-from grange.server.api.basis import After, IdInPath, Limit, page
+from grange.server.api.basis import After, IdInPath, Limit, Router, page
 from grange.server.idempotency import Repeatable
 from grange.server.visitors import Here, Submitter, Visitor
 from grange.uploads.models import NamedFile
 
-router = APIRouter(prefix="/folders", tags=["folders"])
+router = Router(prefix="/folders", tags=["folders"])
 
 
 @router.post("", status_code=201)

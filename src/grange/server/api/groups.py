@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from grange.client.schemas.accounts import Group, GroupChange, NewGroup
 from grange.client.schemas.basis import Page
-from grange.server.api.basis import IdInPath
+from grange.server.api.basis import IdInPath, Router
 from grange.server.idempotency import Repeatable
 from grange.server.visitors import Administrator, Here, Visitor
 
-router = APIRouter(prefix="/groups", tags=["groups"])
+router = Router(prefix="/groups", tags=["groups"])
 
 
 @router.get("")

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 
 from grange.client.schemas import runs as schemas
 from grange.client.schemas.basis import Page
 from grange.core.states import ItemState
 from grange.runs.itempages import ItemFilter
 from grange.server import downloads
-from grange.server.api.basis import After, Limit, Words
+from grange.server.api.basis import After, Limit, Router, Words
 from grange.server.api.runs import RunInPath
 from grange.server.desk import DeskOf
 
-router = APIRouter(prefix="/runs/{run}/items", tags=["items"])
+router = Router(prefix="/runs/{run}/items", tags=["items"])
 
 Number = Annotated[int, Path(ge=0, le=(1 << 63) - 1)]
 Epoch = Annotated[int, Path(ge=0, le=(1 << 31) - 1)]

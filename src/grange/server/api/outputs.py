@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from grange.client.schemas.basis import Page
 from grange.client.schemas.runs import OutputFile
 from grange.server import downloads
-from grange.server.api.basis import After, Limit
+from grange.server.api.basis import After, Limit, Router
 from grange.server.api.runs import RunInPath
 from grange.server.desk import DeskOf
 
-router = APIRouter(prefix="/runs/{run}", tags=["outputs"])
+router = Router(prefix="/runs/{run}", tags=["outputs"])
 
 Inline = Annotated[
     bool, Query(description="Show it in place, if it is of a kind that can do no harm.")

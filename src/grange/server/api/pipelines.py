@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
 from grange.client.schemas.basis import Page
 from grange.client.schemas.runs import Pipeline
+from grange.server.api.basis import Router
 from grange.server.desk import DeskOf
 
-router = APIRouter(prefix="/pipelines", tags=["pipelines"])
+router = Router(prefix="/pipelines", tags=["pipelines"])
 
 
 @router.get("")

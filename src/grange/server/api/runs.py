@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Depends, Path, Query
 
 from grange.client.schemas import runs as schemas
 from grange.client.schemas.basis import Page
 from grange.core.states import RunState
 from grange.runs.pages import RunFilter
-from grange.server.api.basis import After, Limit, Words
+from grange.server.api.basis import After, Limit, Router, Words
 from grange.server.desk import DeskOf
 from grange.server.idempotency import Repeatable
 
-router = APIRouter(prefix="/runs", tags=["runs"])
+router = Router(prefix="/runs", tags=["runs"])
 
 RunInPath = Annotated[
     str,
@@ -27,7 +27,7 @@ RunInPath = Annotated[
 States = Annotated[list[schemas.RunStateName], Query(max_length=8, description="In one of these.")]
 
 
-def _wanted(
+async def _wanted(
     *,
     state: States = [],  # noqa: B006  # FastAPI copies it
     pipeline: Words = "",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from grange.accounts import models
 from grange.accounts.models import ROLE_SCOPES
 from grange.client.schemas import accounts as schemas
 from grange.client.schemas.basis import Page
-from grange.server.api.basis import IdInPath
+from grange.server.api.basis import IdInPath, Router
 from grange.server.parts import Parts
 from grange.server.visitors import (
     Here,
@@ -22,7 +22,7 @@ from grange.server.visitors import (
     take_cookie,
 )
 
-router = APIRouter(tags=["session"])
+router = Router(tags=["session"])
 
 
 @router.post("/session", status_code=201)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
 from grange.client.schemas.accounts import Me, SetUp, SetupState, Welcome
+from grange.server.api.basis import Router
 from grange.server.api.session import me
 from grange.server.visitors import Here, Whereabouts, give_cookie
 
-router = APIRouter(tags=["set-up"])
+router = Router(tags=["set-up"])
 
 
 @router.get("/setup")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fastapi import APIRouter
-
 from grange.client.schemas import files as schemas
 from grange.client.schemas.basis import Page
 from grange.errors import InputsInvalid
+from grange.server.api.basis import Router
 from grange.server.visitors import Here, Submitter
 from grange.uploads import shares
 
-router = APIRouter(prefix="/shares", tags=["shares"])
+router = Router(prefix="/shares", tags=["shares"])
 
 
 @router.get("")

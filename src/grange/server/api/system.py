@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from fastapi import APIRouter
-
 from grange.client.schemas.system import Health, System
 from grange.server import condition
+from grange.server.api.basis import Router
 from grange.server.visitors import Administrator, Here
 
-router = APIRouter(tags=["system"])
+router = Router(tags=["system"])
 
 _HEALTH = Health(version=version("grange"))
 

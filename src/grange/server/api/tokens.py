@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from grange.accounts.models import Actor, Scope
 from grange.accounts.models import Token as TokenRow
 from grange.client.schemas.accounts import MadeToken, NewToken, Token
 from grange.client.schemas.basis import Page
-from grange.server.api.basis import IdInPath
+from grange.server.api.basis import IdInPath, Router
 from grange.server.idempotency import Repeatable
 from grange.server.parts import Parts
 from grange.server.visitors import Here, Oneself, Visitor
 
-router = APIRouter(prefix="/tokens", tags=["tokens"])
+router = Router(prefix="/tokens", tags=["tokens"])
 
 OfUser = Annotated[str | None, Query(max_length=40, description="A user's id.")]
 DEFAULT_SECONDS = 90 * 86_400.0

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from grange.accounts import models
 from grange.client.schemas import accounts as schemas
 from grange.client.schemas.basis import Page
 from grange.server import links
-from grange.server.api.basis import After, IdInPath, Limit, Words, page
+from grange.server.api.basis import After, IdInPath, Limit, Router, Words, page
 from grange.server.idempotency import Repeatable
 from grange.server.parts import Parts
 from grange.server.visitors import Administrator, Here, Oneself, Visitor
 
-router = APIRouter(prefix="/users", tags=["users"])
+router = Router(prefix="/users", tags=["users"])
 
 
 @router.get("")
