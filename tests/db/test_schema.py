@@ -79,18 +79,48 @@ def check_0001_runs(connection: Connection) -> None:
 
 def seed_0002_accounts(connection: Connection) -> None:
     """Put a user with all that may hang on one, and a line of the audit log, into 0002."""
-    user = {"id": "u1", "email": "fox@example.org", "name": FOX, "role": "member"}
+    user: dict[str, object] = {
+        "id": "u1",
+        "email": "fox@example.org",
+        "name": FOX,
+        "role": "member",
+    }
     user |= {"password": "hash", "quota_bytes": 2**53 + 1, "created_at": 1.5}
-    group = {"id": "g1", "name": FOX, "created_at": 1.5}
-    key = {"key": "k", "kind": "reset", "user": "u1", "created_at": 1.5, "expires_at": 2.5}
-    session = {"id": "s1", "key": "k", "user": "u1", "created_at": 1.5, "seen_at": 2.0}
+    group: dict[str, object] = {"id": "g1", "name": FOX, "created_at": 1.5}
+    key: dict[str, object] = {
+        "key": "k",
+        "kind": "reset",
+        "user": "u1",
+        "created_at": 1.5,
+        "expires_at": 2.5,
+    }
+    session: dict[str, object] = {
+        "id": "s1",
+        "key": "k",
+        "user": "u1",
+        "created_at": 1.5,
+        "seen_at": 2.0,
+    }
     session |= {"expires_at": 2.5}
-    token = {"id": "t1", "key": "k", "user": "u1", "name": FOX, "scopes": "read"}
+    token: dict[str, object] = {"id": "t1", "key": "k", "user": "u1", "name": FOX, "scopes": "read"}
     token |= {"created_at": 1.5, "expires_at": 2.5}
-    failures = {"subject": "s", "failures": 3, "first_at": 1.5, "last_at": 2.5}
-    line = {"number": 1, "at": 1.5, "who": FOX, "action": "user.made", "target": FOX, "hash": "h"}
+    failures: dict[str, object] = {"subject": "s", "failures": 3, "first_at": 1.5, "last_at": 2.5}
+    line: dict[str, object] = {
+        "number": 1,
+        "at": 1.5,
+        "who": FOX,
+        "action": "user.made",
+        "target": FOX,
+        "hash": "h",
+    }
     line |= {"outcome": "done", "address": "::1", "detail": "{}"}
-    repeat = {"user": "u1", "key": "k", "fingerprint": "f", "resource": "r7", "created_at": 1.5}
+    repeat: dict[str, object] = {
+        "user": "u1",
+        "key": "k",
+        "fingerprint": "f",
+        "resource": "r7",
+        "created_at": 1.5,
+    }
     _insert(connection, users=user, user_groups=group, login_failures=failures)
     _insert(connection, group_members={"group": "g1", "user": "u1"}, one_time_keys=key)
     _insert(connection, sessions=session, tokens=token, audit=line, repeats=repeat)
@@ -126,11 +156,35 @@ def check_0003_run_owners(connection: Connection) -> None:
 
 def seed_0004_uploads(connection: Connection) -> None:
     """Put a folder with a file, an upload and a known content into the tables of 0004."""
-    folder = {"id": "f1", "owner": "u1", "name": FOX, "created_at": 1.5, "bytes": 2**53 + 1}
-    file = {"folder": "f1", "path_key": FOX, "path": FOX, "sha256": "abc", "size": 5}
-    upload = {"id": "p1", "owner": "u1", "name": FOX, "folder": "f1", "path": FOX}
+    folder: dict[str, object] = {
+        "id": "f1",
+        "owner": "u1",
+        "name": FOX,
+        "created_at": 1.5,
+        "bytes": 2**53 + 1,
+    }
+    file: dict[str, object] = {
+        "folder": "f1",
+        "path_key": FOX,
+        "path": FOX,
+        "sha256": "abc",
+        "size": 5,
+    }
+    upload: dict[str, object] = {
+        "id": "p1",
+        "owner": "u1",
+        "name": FOX,
+        "folder": "f1",
+        "path": FOX,
+    }
     upload |= {"size": 2**53 + 1, "created_at": 1.5, "progress_at": 2.5}
-    blob = {"owner": "u1", "sha256": "abc", "size": 5, "kind": "text/plain", "known_at": 1.5}
+    blob: dict[str, object] = {
+        "owner": "u1",
+        "sha256": "abc",
+        "size": 5,
+        "kind": "text/plain",
+        "known_at": 1.5,
+    }
     _insert(connection, folders=folder, folder_files=file | {"kind": "text/plain"})
     _insert(connection, uploads=upload, blobs=blob)
 
