@@ -86,7 +86,7 @@ def test_a_page_of_runs_can_be_used_by_everyone(
     for size in (WIDE, NARROW):
         page.set_viewport_size(size)  # type: ignore[arg-type]
         for colours in ("light", "dark"):
-            page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=colours)
             found += [
                 f"{size['width']} {colours}: {one['id']} {[at['target'] for at in one['nodes']]}"
                 for one in Axe().run(page, options=AXE).response["violations"]

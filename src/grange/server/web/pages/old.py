@@ -21,7 +21,8 @@ from grange.server.web.templating import render
 MOST_RUNS = 50
 MOST_ITEMS = 50
 VIDEOS: Final = (".mp4", ".webm", ".m4v", ".mov", ".avi", ".mkv")
-PICTURES: Final = (".png", ".jpg", ".jpeg", ".svg", ".webp", ".gif")
+# The best first; what can't be shown in place comes last.
+PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
 _LABELLED: Final = ("label", "annotated", "overlay")
 _PLOT: Final = "plot"
 

@@ -28,8 +28,8 @@ ACTIONS: Final = ("cancel", "pause", "resume", "retry")
 # What is worth a question before it is done.
 ASKED: Final = ("cancel", "delete")
 UNENDED: Final = frozenset({"submitting", "waiting", "running", "paused", "cancelling"})
-PICTURES: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".avif")
-VIDEOS: Final = (".mp4", ".webm", ".m4v", ".mov", ".ogv")
+PICTURES: Final = (".png", ".jpg", ".jpeg", ".gif", ".webp")
+VIDEOS: Final = (".mp4", ".webm", ".m4v")
 # From here on a rate needs no decimals.
 _TENS = 10
 

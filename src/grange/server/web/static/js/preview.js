@@ -6,10 +6,10 @@ import { say } from "./texts.js";
 import { size } from "./words.js";
 
 const KINDS = {
-  picture: ["png", "jpg", "jpeg", "gif", "webp", "avif", "bmp"],
-  video: ["mp4", "webm", "m4v", "mov", "ogv"],
-  sound: ["mp3", "wav", "ogg", "flac", "m4a"],
-  page: ["html", "htm", "svg"],
+  picture: ["png", "jpg", "jpeg", "gif", "webp"],
+  drawing: ["svg"],
+  video: ["mp4", "webm", "m4v"],
+  page: ["html", "htm"],
   table: ["csv", "tsv"],
   json: ["json", "geojson"],
   text: ["txt", "md", "log", "jsonl", "ndjson", "yaml", "yml", "toml", "xml", "py", "r", "srt", "ini", "cfg"],
@@ -75,7 +75,6 @@ async function shown(kind, href, path, bytes) {
   const inline = `${href}?inline=true`;
   if (kind === "picture") return [made("img", { src: inline, alt: path })];
   if (kind === "video") return [made("video", { src: inline, controls: true, preload: "metadata" })];
-  if (kind === "sound") return [made("audio", { src: inline, controls: true })];
   if (kind === "page") {
     const frame = made("iframe", { title: path });
     frame.setAttribute("sandbox", "");
@@ -84,9 +83,18 @@ async function shown(kind, href, path, bytes) {
   }
   if (!kind) return [made("p", { textContent: say("preview.none") })];
   const text = await beginning(href, bytes);
+  if (kind === "drawing" && bytes <= MOST) return [drawing(text, path)];
   const cut = bytes > MOST ? [made("p", { className: "quiet", textContent: say("preview.part", { size: size(MOST) }) })] : [];
   if (kind === "table") return [...cut, table(text, path.toLowerCase().endsWith(".tsv") ? "\t" : ",")];
   return [...cut, made("pre", { textContent: kind === "json" ? pretty(text) : text, tabIndex: 0 })];
+}
+
+/** As a picture, a drawing runs none of the scripts that may be in it. */
+function drawing(text, path) {
+  const src = URL.createObjectURL(new Blob([text], { type: "image/svg+xml" }));
+  const image = made("img", { src, alt: path });
+  image.addEventListener("load", () => URL.revokeObjectURL(src));
+  return image;
 }
 
 async function beginning(href, bytes) {
