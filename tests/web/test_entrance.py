@@ -147,11 +147,13 @@ def test_too_many_guesses_are_told_as_that(fresh: Callable[[], Site]) -> None:
     scene.set_up(site.server).close()
     guess = {"email": scene.email("ada"), "password": "a guess"}
     with httpx.Client(base_url=site.url, headers={"Accept": "text/html"}) as guesser:
-        answers = [guesser.post("/login", data=guess) for _ in range(12)]
+        answers = [guesser.post("/login", data=guess)]
+        while answers[-1].status_code == 401 and len(answers) < 30:
+            answers.append(guesser.post("/login", data=guess))
 
-    assert 401 == answers[0].status_code
+    assert 3 < len(answers)
     assert 429 == answers[-1].status_code
-    assert "wait" in answers[-1].text.lower() or "again" in answers[-1].text.lower()
+    assert "again" in answers[-1].text.lower()
 
 
 def test_a_form_of_another_site_is_refused(site: Site) -> None:
