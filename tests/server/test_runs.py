@@ -100,7 +100,7 @@ def test_a_strangers_run_is_not_there(place: tuple[Serving, Works], cast: Cast) 
                 ("GET", "/outputs.zip"),
                 ("GET", "/outputs/run.json"),
             ):
-                body = {} if method == "PATCH" else None
+                body: dict[str, str] | None = {} if method == "PATCH" else None
                 answer = person.request(method, f"/runs/{ref}{path}", json=body)
                 assert (404, "run.not_found") == (answer.status_code, answer.json()["code"])
     assert 404 == cast.other.get(f"/runs/{mine}/items/{item}").status_code
