@@ -23,6 +23,35 @@ PLAIN = {
     "__version__": "The version of Grange, as a text.",
 }
 
+# The API's operations in the order in which people ask for them; other tags follow.
+TAGS = (
+    "session",
+    "runs",
+    "items",
+    "outputs",
+    "events",
+    "pipelines",
+    "uploads",
+    "folders",
+    "shares",
+    "users",
+    "groups",
+    "tokens",
+    "audit",
+    "system",
+    "set-up",
+)
+
+# How JSON's types are called.
+WORDS = {
+    "string": "text",
+    "integer": "whole number",
+    "number": "number",
+    "boolean": "true or false",
+    "object": "object",
+    "null": "null",
+}
+
 # Longer ones have a line for each argument.
 LONGEST_SIGNATURE = 90
 
@@ -40,6 +69,7 @@ def pages() -> dict[str, str]:
         "cli.md": _cli,
         "settings.md": _settings,
         "api.md": _api,
+        "http.md": _http,
         "errors.md": _errors,
     }
     return {name: "\n".join([NOTE, "", *maker()]).rstrip() + "\n" for name, maker in makers.items()}
@@ -200,6 +230,109 @@ class _Written:
 
     def __repr__(self) -> str:
         return self.text
+
+
+def _http() -> Iterator[str]:
+    from grange.server.app import describe
+    from grange.server.documents import API
+
+    document = describe()
+    yield (Path(__file__).parent / "http.in.md").read_text().rstrip().replace("{API}", API)
+    yield ""
+    found = operations(document)
+    tags = sorted({one["tags"][0] for *_, one in found}, key=_tag_order)
+    for tag in tags:
+        yield f"## Operations: {tag}"
+        yield ""
+        rows = [_operation(*one) for one in found if one[2]["tags"] == [tag]]
+        yield from _table(("request", "does", "scope", "takes", "answers"), rows)
+    yield "## Schemas"
+    yield ""
+    for name, schema in document["components"]["schemas"].items():
+        if not name.startswith("Page_"):
+            yield from _schema(name, schema)
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return the method, the path and the rest of each operation of an OpenAPI document."""
+    return [
+        (method.upper(), path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    ]
+
+
+def _tag_order(tag: str) -> tuple[int, str]:
+    return (TAGS.index(tag) if tag in TAGS else len(TAGS), tag)
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> tuple[str, ...]:
+    from grange.server.documents import API
+
+    scopes = [scope for one in operation["security"] for names in one.values() for scope in names]
+    takes = [_content(operation.get("requestBody", {}).get("content", {}))]
+    takes += [
+        f"`{one['name']}`{'' if one['required'] else '?'}"
+        for one in operation.get("parameters", ())
+        if one["in"] != "path" and one["name"] not in {"Idempotency-Key", "Tus-Resumable"}
+    ]
+    status, answer = next(iter(operation["responses"].items()))
+    answers = [status, _content(answer.get("content", {}))]
+    return (
+        f"`{method} {path.removeprefix(API)}`",
+        _paragraphs(operation["description"]),
+        f"`{scopes[0]}`" if scopes else "none",
+        ", ".join(filter(None, takes)),
+        " ".join(filter(None, answers)),
+    )
+
+
+def _content(content: dict[str, Any]) -> str:
+    for kind, said in content.items():
+        if kind != "application/json":
+            return f"`{kind}`"
+        return _kind(said["schema"]) if said["schema"] else ""
+    return ""
+
+
+def _schema(name: str, schema: dict[str, Any]) -> Iterator[str]:
+    yield f"### {name}"
+    yield ""
+    yield _paragraphs(schema.get("description"))
+    yield ""
+    required = schema.get("required", [])
+    rows = []
+    for field, said in schema.get("properties", {}).items():
+        default = said.get("default")
+        words = [_kind(said), said.get("description", "")]
+        left_out = "" if field in required else "optional"
+        if default not in (None, "", [], {}):
+            left_out = f"`{default}`".lower() if isinstance(default, bool) else f"`{default}`"
+        rows.append((f"`{field}`", ". ".join(filter(None, words)), left_out))
+    yield from _table(("field", "is", "if left out"), rows)
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    """Say the type of a JSON schema in words."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        of = re.fullmatch(r"Page_(\w+)_", name)
+        return f"page of [{of[1]}](#{of[1].lower()})" if of else f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(_kind(one) for one in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if schema.get("type") == "array":
+        return f"list of {_kind(schema.get('items', {}))}{_bounds(schema, 'Items')}"
+    word = WORDS.get(schema.get("type", ""), "any JSON")
+    return f"{word}{_bounds(schema, 'Length')}" if word == "text" else word
+
+
+def _bounds(schema: dict[str, Any], what: str) -> str:
+    most = schema.get(f"max{what}")
+    return f" (at most {most})" if most else ""
 
 
 def _errors() -> Iterator[str]:

@@ -16,6 +16,8 @@ import grange
 from docs import generate
 from grange import settings
 from grange.cli.exits import EXITS
+from grange.server.app import describe
+from grange.server.documents import API
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -58,7 +60,7 @@ def _steps(page: Path) -> list[str]:
     return [block for block in _blocks(page, "sh") if "pip install" not in block]
 
 
-@pytest.mark.parametrize("name", ["cli.md", "settings.md", "api.md", "errors.md"])
+@pytest.mark.parametrize("name", ["cli.md", "settings.md", "api.md", "http.md", "errors.md"])
 def test_a_reference_page_is_what_the_code_says(name: str) -> None:
     """Whoever changes the code runs `make docs` and commits what it changes."""
     assert generate.pages()[name] == (generate.REFERENCE / name).read_text()
@@ -93,6 +95,23 @@ def test_every_error_is_on_its_page() -> None:
 
         assert f"| `{error.code}` |" in row
         assert re.search(r"\| \d+ \| \d{3} \|$", row)
+
+
+def test_every_operation_is_on_its_page() -> None:
+    """The page of the API has each operation, and says which are there for everyone."""
+    rows = [line for line in generate.pages()["http.md"].splitlines() if line.startswith("| `")]
+    told = {row.split("`")[1]: row.split(" | ")[2] for row in rows}
+    document = describe()
+    known = {f"{method} {path[len(API) :]}" for method, path, _ in generate.operations(document)}
+
+    assert set() == known - told.keys()
+    assert {
+        "GET /health",
+        "GET /setup",
+        "POST /setup",
+        "POST /welcome",
+        "POST /session",
+    } == {name for name in known if told[name] == "none"}
 
 
 def test_every_public_name_is_on_its_page() -> None:

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from grange.server import guard, refusals, web
 from grange.server.api import ROUTERS
 from grange.server.documents import API, PROBLEMS, document, operation_id
+from grange.server.doors import scopes
 from grange.server.visitors import Visitor
 
 if TYPE_CHECKING:
@@ -19,6 +20,21 @@ if TYPE_CHECKING:
 
 def make_app(parts: Parts) -> FastAPI:
     """The whole server as an ASGI app over these services."""
+    app = _make_api()
+    app.state.parts = parts
+    refusals.install(app)
+    _serve_document(app)
+    web.add_pages(app)
+    guard.install(app, parts.settings)
+    return app
+
+
+def describe() -> dict[str, Any]:
+    """The document of the API, without any server."""
+    return document(_make_api(), scopes())
+
+
+def _make_api() -> FastAPI:
     app = FastAPI(
         title="Grange",
         version=version("grange"),
@@ -29,13 +45,8 @@ def make_app(parts: Parts) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
-    app.state.parts = parts
-    refusals.install(app)
     for router in ROUTERS:
         app.include_router(router, prefix=API, responses=PROBLEMS)
-    _serve_document(app)
-    web.add_pages(app)
-    guard.install(app, parts.settings)
     return app
 
 
@@ -43,4 +54,4 @@ def _serve_document(app: FastAPI) -> None:
     @app.get(f"{API}/openapi.json", include_in_schema=False, response_class=JSONResponse)
     def show_document(_visitor: Visitor) -> dict[str, Any]:
         """The document of the API, for people and programs that may use it."""
-        return document(app)
+        return document(app, scopes())

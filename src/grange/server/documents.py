@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastapi.openapi.utils import get_openapi
@@ -38,8 +39,12 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document; made once, at the first call."""
+def document(app: FastAPI, scopes: Mapping[str, str | None]) -> dict[str, Any]:
+    """The OpenAPI document; made once, at the first call.
+
+    `scopes` says what each operation asks for of a token or a session: None for those
+    that are there for everyone.
+    """
     if app.openapi_schema is None:
         made = get_openapi(
             title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes
@@ -48,6 +53,9 @@ def document(app: FastAPI) -> dict[str, Any]:
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         components.setdefault("schemas", {})["Problem"] = problem
         components["securitySchemes"] = _SECURITY
-        made["security"] = [{name: []} for name in _SECURITY]
+        for operations in made["paths"].values():
+            for operation in operations.values():
+                scope = scopes[operation["operationId"]]
+                operation["security"] = [{name: [str(scope)]} for name in _SECURITY if scope]
         app.openapi_schema = made
     return app.openapi_schema
