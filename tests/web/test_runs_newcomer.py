@@ -128,7 +128,9 @@ def test_a_folder_is_chosen_by_keyboard_as_well(alone: Site, folder: Path) -> No
     """The picker gives the same as a drop: paths within the folder, and no litter."""
     page = alone.open("/runs/new?pipeline=command", alone.cast.admin)
     expect(page.locator("#new-run[data-ready]")).to_be_attached()
+    page.bring_to_front()
     page.locator("#pick-folder").focus()
+    expect(page.locator("#pick-folder")).to_be_focused()
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("Enter")
     chooser.value.set_files(folder)

@@ -21,12 +21,15 @@ const rows = new Map();
 let root = "";
 let timer = 0;
 let starting = false;
+// What was sent earlier is being asked for: until then nobody knows what need not be sent.
+let resuming = null;
 let key = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
 
 // ---- what is given
 
 async function take(found) {
   if (!found.length) return;
+  await resuming;
   if (!uploads.files.length) root = commonFolder(found);
   const name = root || (found.length === 1 ? found[0].path : say("upload.name", { count: found.length }));
   const unpack = document.getElementById("unpack").checked;
@@ -116,9 +119,10 @@ async function recall() {
     offer.querySelector("[data-go-on]").addEventListener("click", async () => {
       offer.hidden = true;
       root = draft.name;
-      await uploads.continueWith(folder);
       told("drop-said", say("upload.again", { name: folder.name }));
       document.getElementById("pick-folder").focus();
+      resuming = uploads.continueWith(folder).catch(refuse);
+      await resuming;
       soon();
     });
     offer.querySelector("[data-afresh]").addEventListener("click", () => {
