@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect
+from playwright.sync_api import Request, expect
 
 from tests.server import scene
 from tests.server.scene import Cast, Serving
@@ -17,7 +17,8 @@ from tests.web import runs
 from tests.web.conftest import NARROW, WIDE, Site
 
 AXE = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]}}
-# A plot, a page that wants to run a script, a table, and a video's name.
+MOST_PAGE_BYTES = 150_000
+# A plot, a page that wants to run a script, data, and a table.
 MANY_KINDS = """
 printf 'a,b\\n"x, y",2\\n' > {output}/table.csv
 printf '<!doctype html><h1>Report</h1><script>parent.document.title=1</script>' > {output}/page.html
@@ -95,6 +96,25 @@ def test_a_page_of_runs_can_be_used_by_everyone(
             found.append(f"{size['width']}: the page is wider than the window")
 
     assert [] == found
+
+
+@pytest.mark.parametrize("path", ["/runs", "/runs/new?pipeline=command", "/runs/{mixed}"])
+def test_a_page_of_runs_is_light(site: Site, mixed: str, path: str) -> None:
+    """A page weighs less than 150 kB before pictures, nothing packed."""
+    page = site.open("/me", site.cast.admin)
+    sizes: dict[str, int] = {}
+    page.on("requestfinished", lambda made: sizes.update({made.url: _weight(made)}))
+    page.goto(path.format(mixed=mixed))
+    page.wait_for_load_state("load")
+    expect(page.locator("main")).to_be_visible()
+
+    assert 5 < len(sizes)
+    assert sum(sizes.values()) < MOST_PAGE_BYTES
+
+
+def _weight(made: Request) -> int:
+    answer = made.response()
+    return len(answer.body()) if answer else 0
 
 
 def test_the_list_is_filtered_by_its_address(site: Site, mixed: str, pictures: str) -> None:

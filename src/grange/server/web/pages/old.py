@@ -21,10 +21,11 @@ from grange.server.web.templating import render
 MOST_RUNS = 50
 MOST_ITEMS = 50
 VIDEOS: Final = (".mp4", ".webm", ".m4v", ".mov", ".avi", ".mkv")
-# The best first; what can't be shown in place comes last.
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
 _LABELLED: Final = ("label", "annotated", "overlay")
 _PLOT: Final = "plot"
+# A browser would not show it in place: it can hold scripts.
+_DRAWING: Final = ".svg"
 
 # What a file's name without its ending can be: one part of a path.
 Stem = Annotated[str, Path(min_length=1, max_length=255, pattern=r"^[^/\\\x00-\x1f\x7f]+$")]
@@ -73,7 +74,8 @@ def main_output(outputs: list[schemas.OutputFile], name: str) -> schemas.OutputF
 def plots(outputs: list[schemas.OutputFile]) -> list[schemas.OutputFile]:
     """The pictures among the outputs; those that say they are plots, where any does."""
     pictures = [one for one in outputs if one.path.lower().endswith(PICTURES)]
-    return [one for one in pictures if _PLOT in one.path.lower()] or pictures
+    named = [one for one in pictures if _PLOT in one.path.lower()] or pictures
+    return [one for one in named if not one.path.lower().endswith(_DRAWING)] or named
 
 
 def _newest(

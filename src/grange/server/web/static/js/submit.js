@@ -4,7 +4,7 @@ import { call, insist, Refused } from "./api.js";
 import { chosen, commonFolder, dropped } from "./drop.js";
 import { say, sayCount } from "./texts.js";
 import { isArchive, Uploads } from "./upload.js";
-import { duration, number, percent, size } from "./words.js";
+import { number, percent, rough, size } from "./words.js";
 
 const MOST_ROWS = 200;
 const DRAFT = "grange.draft";
@@ -16,7 +16,7 @@ const zone = document.getElementById("drop");
 const list = document.getElementById("files");
 const start = document.getElementById("start");
 const review = document.getElementById("review");
-const uploads = new Uploads(soon);
+const uploads = new Uploads(soon, form?.dataset.tus);
 const rows = new Map();
 let root = "";
 let timer = 0;
@@ -175,7 +175,7 @@ function showTotals({ total, ended, failed, sent }) {
 function left(sent) {
   const seconds = (performance.now() - uploads.began) / 1000;
   const rest = (uploads.bytes - sent) / (sent / seconds);
-  return seconds > 3 && Number.isFinite(rest) ? ` · ${say("upload.left", { time: duration(Math.ceil(rest)) })}` : "";
+  return seconds > 3 && Number.isFinite(rest) ? ` · ${say("upload.left", { time: rough(rest) })}` : "";
 }
 
 /** The first few hundred have a row each, and whatever failed. */

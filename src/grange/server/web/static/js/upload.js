@@ -33,8 +33,9 @@ class Sending {
 }
 
 export class Uploads {
-  /** `changed` is called whenever something is worth showing. */
-  constructor(changed) {
+  /** `changed` is called whenever something is worth showing; `library` is where tus is. */
+  constructor(changed, library) {
+    this.library = library;
     this.changed = changed;
     this.files = [];
     this.paths = new Map();
@@ -71,6 +72,7 @@ export class Uploads {
       this.folder = await this.making;
       this.lost(false);
     }
+    await (this.loading ??= load(this.library));
     this.began ||= performance.now();
     this.go();
     return fresh.length;
@@ -209,6 +211,16 @@ export class Uploads {
     this.changed();
     this.go();
   }
+}
+
+/** A library that is heavy, and of no use before there are files. */
+function load(address) {
+  return new Promise((done, failed) => {
+    const script = Object.assign(document.createElement("script"), { src: address });
+    script.addEventListener("load", done);
+    script.addEventListener("error", () => failed(new TypeError(address)));
+    document.head.append(script);
+  });
 }
 
 /** What the server says, rather than what the library makes of it. */
