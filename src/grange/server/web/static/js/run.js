@@ -171,7 +171,12 @@ function events(items) {
   while (list.children.length > EVENT_ROWS) list.lastElementChild.remove();
 }
 
-on("gone", ({ id: gone }) => gone === id && location.assign("/runs"));
+// Whoever deletes the run is on the way to the answer, which says so.
+let leaving = false;
+document.addEventListener("submit", () => (leaving = true));
+on("gone", ({ id: gone }) => {
+  if (gone === id) setTimeout(() => location.assign("/runs"), leaving ? 5000 : 0);
+});
 on("back", () => {
   fresh();
   freshItem();
