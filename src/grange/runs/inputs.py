@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote_from_bytes
 
 from grange.errors import InputsInvalid
+from grange.runs import globs
 from grange.runs.models import NewItem
 from grange.storage import display_path
 
@@ -50,8 +51,8 @@ class Scan:
     def __iter__(self) -> Iterator[NewItem]:
         """The items, in the order of the roots and of names; reads folders as it goes."""
         self.skipped.clear()
-        wanted = _matcher(self.include or self.accepts)
-        unwanted = _matcher(self.exclude) if self.exclude else None
+        wanted = globs.matcher(self.include or self.accepts)
+        unwanted = globs.matcher(self.exclude) if self.exclude else None
         hidden = any(_name_of(pattern).startswith(".") for pattern in self.include)
         for root in self.roots:
             if os.path.isdir(root.path):
@@ -67,7 +68,7 @@ class Scan:
         *,
         hidden: bool,
     ) -> Iterator[NewItem]:
-        pattern = _compile(root.pattern) if root.pattern else None
+        pattern = globs.compiled(root.pattern) if root.pattern else None
         folders = [(root.path, "")]
         while folders:
             folder, prefix = folders.pop()
@@ -201,38 +202,3 @@ def _item(path: str, label: str, status: os.stat_result) -> NewItem:
 
 def _name_of(pattern: str) -> str:
     return pattern.rsplit("/", 1)[-1]
-
-
-def _matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Whether a path below its root matches one of the globs.
-
-    One without a slash looks at the name alone; `*` stops at a slash, `**/` is any folder or none.
-    """
-    if "*" in patterns:
-        return lambda _: True
-    names = [_compile(pattern) for pattern in patterns if "/" not in pattern]
-    paths = [_compile(pattern) for pattern in patterns if "/" in pattern]
-
-    def matches(path: str) -> bool:
-        name = path.rsplit("/", 1)[-1]
-        return any(one(name) for one in names) or any(one(path) for one in paths)
-
-    return matches
-
-
-_TOKENS = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^\]]+\]|.", re.DOTALL)
-_MEANINGS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-
-
-def _compile(pattern: str) -> Callable[[str], object]:
-    def meaning(token: re.Match[str]) -> str:
-        text = token[0]
-        if len(text) > 2 and text.startswith("["):  # noqa: PLR2004  # a class has its brackets
-            return text.replace("[!", "[^", 1)
-        return _MEANINGS.get(text, re.escape(text))
-
-    try:
-        return re.compile(_TOKENS.sub(meaning, pattern.removeprefix("./")), re.DOTALL).fullmatch
-    except re.error as error:
-        message = f"The glob {pattern!r} can't be understood: {error}."
-        raise InputsInvalid(message, hint="Globs know *, ?, [abc] and **/.") from error
