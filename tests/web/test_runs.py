@@ -141,6 +141,25 @@ def test_a_new_run_and_its_progress_appear_by_themselves(
     expect(row).to_contain_text("3 of 3 items")
 
 
+def test_what_is_chosen_stays_chosen_while_the_list_changes(
+    site: Site, share: Path, mixed: str
+) -> None:
+    """A new run in the list takes nobody's choice, place or focus away."""
+    page = site.open("/runs", site.cast.admin)
+    before = page.locator("tr[data-run]").count()
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    chosen = page.locator("tr.here").get_attribute("data-run")
+    inputs = runs.fill(share / "another", good=1)
+    run = runs.submit(site.cast.admin, inputs, name="One more")
+    expect(page.locator("tr[data-run]")).to_have_count(before + 1)
+    expect(page.locator(".selection")).to_contain_text("1 selected")
+
+    assert chosen == page.locator("tr.here").get_attribute("data-run")
+    assert chosen == page.locator("tr:has(:focus)").get_attribute("data-run")
+    runs.ended(site.cast.admin, run)
+
+
 def test_a_run_is_led_by_keyboard_alone(site: Site, mixed: str) -> None:
     """J and x choose rows, Enter opens one, arrow keys walk through all items at once."""
     page = site.open("/runs?q=Mixed", site.cast.admin)

@@ -13,6 +13,11 @@ export function csrf() {
   return document.querySelector('meta[name="csrf-token"]')?.content ?? "";
 }
 
+/** Say that nobody is logged in any more; the frame tells it, with the way back in. */
+export function out() {
+  document.dispatchEvent(new Event("grange:out"));
+}
+
 /** Ask the API; gives the answer's JSON, or nothing. Throws `Refused`, or TypeError without a connection. */
 export async function call(method, path, body, headers = {}) {
   const response = await fetch(`/api/v1/${path}`, {
@@ -25,6 +30,7 @@ export async function call(method, path, body, headers = {}) {
     },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
+  if (response.status === 401) out();
   if (!response.ok) throw new Refused(response.status, await response.json().catch(() => ({})));
   return response.status === 204 ? null : response.json();
 }
@@ -47,6 +53,7 @@ export async function insist(method, path, body, headers, waiting = () => {}) {
 export async function refresh(...selectors) {
   try {
     const response = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (response.redirected && new URL(response.url).pathname === "/login") out();
     if (!response.ok || response.redirected) return false;
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     for (const selector of selectors) {
@@ -60,13 +67,24 @@ export async function refresh(...selectors) {
   }
 }
 
-/** Take the fresh one's children over, and keep the focus and what is chosen. */
+/** Take the fresh one's children over, and keep the focus, the row that one is at, and what is chosen. */
 function replace(old, fresh) {
-  const active = old.contains(document.activeElement) ? document.activeElement.id : "";
+  const focused = old.contains(document.activeElement) ? wayTo(document.activeElement) : "";
+  const here = old.querySelector("tr.here th a")?.getAttribute("href");
   const chosen = [...old.querySelectorAll("input:checked")].map((box) => box.value);
   old.replaceChildren(...fresh.childNodes);
   for (const box of old.querySelectorAll("input[type=checkbox]")) {
     box.checked = chosen.includes(box.value);
   }
-  if (active) document.getElementById(active)?.focus({ preventScroll: true });
+  // Whoever counts what is chosen looks again.
+  old.querySelector("table[data-rows]")?.dispatchEvent(new Event("change", { bubbles: true }));
+  if (here) old.querySelector(`th a[href="${CSS.escape(here)}"]`)?.closest("tr").classList.add("here");
+  if (focused) old.querySelector(focused)?.focus({ preventScroll: true });
+}
+
+/** How to find the same element in the fresh part. */
+function wayTo(element) {
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  if (element.href) return `a[href="${CSS.escape(element.getAttribute("href"))}"]`;
+  return element.value ? `[value="${CSS.escape(element.value)}"]` : "";
 }
