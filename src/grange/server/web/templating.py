@@ -88,6 +88,8 @@ def environment(language: str = DEFAULT) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # A page is of one version: that of the server that runs, whatever is installed meanwhile.
+        auto_reload=False,
     )
     made.filters.update(filters(t))
     made.globals.update(t=t, static=assets().url, language=language)
