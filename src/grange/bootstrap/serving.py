@@ -6,20 +6,22 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grange.bootstrap.embedded import make_home
-from grange.errors import Conflict
+from grange.errors import Conflict, SettingInvalid
 
 if TYPE_CHECKING:
+    from grange.bootstrap.driving import Driver
     from grange.server.parts import Parts
     from grange.server.serving import Listener
     from grange.settings import Settings
 
 LOCK_NAME = "serve.lock"
+PRIVATE = 0o700
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Server:
 
     parts: Parts
     listener: Listener
+    start_driving: Callable[[], None]
 
     @property
     def url(self) -> str:
@@ -46,7 +49,12 @@ class Server:
         from grange.server.app import make_app
         from grange.server.serving import serve
 
-        serve(make_app(self.parts), self.listener, ready=ready, stopping=self.parts.hub.close)
+        def begin() -> None:
+            # Not before: a process that starts beside this one would take its time.
+            self.start_driving()
+            ready()
+
+        serve(make_app(self.parts), self.listener, ready=begin, stopping=self.parts.hub.close)
 
 
 @contextmanager
@@ -57,23 +65,26 @@ def open_server(settings: Settings) -> Iterator[Server]:
         SettingInvalid: It can't listen as it is told to.
         Conflict: Another server has this home.
     """
+    from grange.bootstrap.driving import Driver
     from grange.server.serving import listen
 
     make_home(settings.home)
     with ExitStack() as opened:
         opened.enter_context(_lock(settings.home))
+        _close_to_others(settings.home)
         listener = listen(settings)
         opened.callback(listener.close)
         url = settings.public_url or listener.url
-        yield Server(_wire(settings, url, opened), listener)
+        driver = Driver(settings)
+        parts = _wire(settings, url, opened, driver)
+        yield Server(parts, listener, driver.start)
 
 
-def _wire(settings: Settings, url: str, opened: ExitStack) -> Parts:
+def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Parts:
     """Open all services; `opened` closes them in the other order."""
     from grange.accounts.service import Accounts
     from grange.accounts.sessions import open_cache
     from grange.bootstrap.chores import Chores
-    from grange.bootstrap.driving import Driver
     from grange.db import open_database
     from grange.db.schema import prepare
     from grange.runs.service import Runs
@@ -97,9 +108,7 @@ def _wire(settings: Settings, url: str, opened: ExitStack) -> Parts:
         lease_seconds=settings.lease_seconds,
         delay_seconds=settings.retry_delay_seconds,
     )
-    driver = Driver(settings)
     opened.callback(driver.stop)
-    driver.start()
     hub = Hub(runs, home=settings.home, limit=settings.streams)
     opened.callback(hub.close)
     chores = Chores([accounts.sweep, uploads.sweep])
@@ -119,6 +128,19 @@ def _wire(settings: Settings, url: str, opened: ExitStack) -> Parts:
         url=url,
         is_driven=driver.is_alive,
     )
+
+
+def _close_to_others(home: Path) -> None:
+    """Keep people's results and logs from other accounts of this machine, whoever made the home."""
+    for name in ("outputs", "runs"):
+        folder = home / name
+        try:
+            folder.mkdir(exist_ok=True)
+            with suppress(PermissionError):  # It is another account's, which has to know.
+                folder.chmod(PRIVATE)
+        except OSError as error:
+            message = f"The folder {folder} can't be made: {error.strerror}."
+            raise SettingInvalid(message, hint="Choose another home: GRANGE_HOME") from error
 
 
 @contextmanager

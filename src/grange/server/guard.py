@@ -170,8 +170,9 @@ class OriginGuard:
         await self._app(scope, receive, send)
 
     def _is_foreign(self, scope: Scope, headers: Headers, host: str) -> bool:
-        # No page can make a browser send a token of its choice to another site.
-        if "authorization" in headers:
+        # No page can make a browser send a token of its choice to another site. The other
+        # kinds it can: a browser sends the name and the password that stand in an address.
+        if headers.get("authorization", "").lower().startswith("bearer "):
             return False
         if headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
             return True

@@ -14,7 +14,7 @@ from grange.client.schemas.accounts import UserChange as UserFields
 from grange.server.api.basis import IdInPath
 from grange.server.parts import Parts
 from grange.server.problems import http_status
-from grange.server.visitors import Here, Visitor
+from grange.server.visitors import Here, Oneself, Visitor
 from grange.server.web.forms import Form, Sent
 from grange.server.web.questions import Question, ask
 from grange.server.web.templating import render
@@ -34,7 +34,7 @@ def show_me(request: Request, visitor: Visitor, here: Here) -> Response:
 
 
 @router.post("")
-def change_name(request: Request, visitor: Visitor, here: Here, form: Sent) -> Response:
+def change_name(request: Request, visitor: Oneself, here: Here, form: Sent) -> Response:
     """Change my name."""
     wanted = form.read(UserFields)
     if wanted is None:
@@ -47,7 +47,7 @@ def change_name(request: Request, visitor: Visitor, here: Here, form: Sent) -> R
 
 
 @router.post("/password")
-def change_password(request: Request, visitor: Visitor, here: Here, form: Sent) -> Response:
+def change_password(request: Request, visitor: Oneself, here: Here, form: Sent) -> Response:
     """Change my password; my other browsers are logged out."""
     wanted = form.read(PasswordChange)
     form.values = {"name": visitor.user.name}
@@ -71,7 +71,7 @@ def list_tokens(request: Request, visitor: Visitor, here: Here) -> Response:
 
 
 @router.post("/tokens")
-def make_token(request: Request, visitor: Visitor, here: Here, form: Sent) -> Response:
+def make_token(request: Request, visitor: Oneself, here: Here, form: Sent) -> Response:
     """Make a token, and show its text: this once."""
     wanted = form.read(NewToken, scopes=form.several.get("scopes", []))
     days = form.text("days")
@@ -107,7 +107,7 @@ def ask_to_revoke(request: Request, token: IdInPath, visitor: Visitor, here: Her
 
 
 @router.post("/tokens/{token}/revoke")
-def revoke_token(token: IdInPath, visitor: Visitor, here: Here) -> Response:
+def revoke_token(token: IdInPath, visitor: Oneself, here: Here) -> Response:
     """From now on the token opens nothing."""
     here.accounts.revoke_token(visitor, token)
     return _to("/me/tokens?done=token_revoked")
@@ -120,7 +120,7 @@ def list_sessions(request: Request, visitor: Visitor, here: Here) -> Response:
 
 
 @router.post("/sessions/{session}/end")
-def end_session(session: IdInPath, visitor: Visitor, here: Here) -> Response:
+def end_session(session: IdInPath, visitor: Oneself, here: Here) -> Response:
     """Log one of my browsers out."""
     here.accounts.end_session(visitor, session)
     return _to("/me/sessions?done=session_ended")

@@ -12,6 +12,7 @@ from grange.server.desk import DeskOf
 from grange.server.visitors import Here, Submitter
 from grange.server.web.pages.runs_fields import fields_of
 from grange.server.web.templating import render
+from grange.uploads import shares
 
 MOST_FOLDERS = 100
 MOST_ACCEPTED = 8
@@ -46,7 +47,7 @@ def new_run_page(
         fields=[one for one in fields if not one.advanced],
         advanced=[one for one in fields if one.advanced],
         folders=parts.uploads.folders(actor, None, MOST_FOLDERS).items,
-        shares=[str(one) for one in parts.settings.shares or ()],
+        shares=[str(one) for one in shares.listed(parts.settings.shares)],
         groups=_groups(parts, actor),
         retries=parts.settings.retries,
     )
