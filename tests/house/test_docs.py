@@ -18,6 +18,7 @@ from grange import settings
 from grange.cli.exits import EXITS
 from grange.server.app import describe
 from grange.server.documents import API
+from tests.server import scene
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -42,13 +43,14 @@ def _examples() -> list[tuple[str, str]]:
     ]
 
 
-def _execute(block: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def _execute(block: str, folder: Path, *, typed: str = "") -> subprocess.CompletedProcess[str]:
     programs = Path(sys.executable).parent
     environment = os.environ | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
     return subprocess.run(
         ["bash", "-e", "-c", block],
         cwd=folder,
         env=environment,
+        input=typed,
         capture_output=True,
         text=True,
         check=False,
@@ -155,6 +157,27 @@ def test_the_quickstart_works_from_top_to_bottom(tmp_path: Path) -> None:
 
         expected = SOME_FAILED if "grep" in step else 0
         assert expected == done.returncode, f"{step}\n{done.stdout}\n{done.stderr}"
+
+
+def test_the_guide_to_a_server_works(
+    tmp_path: Path,
+) -> None:
+    """Whoever types the guide's commands logs in, gets results, and invites somebody."""
+    steps = _steps(ROOT / "docs" / "guides" / "server.md")
+    said = []
+    with scene.serving(tmp_path / "site") as server:
+        scene.set_up(server).close()
+        for step in steps:
+            if "grange serve" not in step:
+                here = step.replace("http://127.0.0.1:4050", server.url)
+                done = _execute(here, tmp_path, typed=scene.PASSWORD)
+                assert 0 == done.returncode, f"{step}\n{done.stdout}\n{done.stderr}"
+                said.append(done.stdout)
+
+    assert 3 == len(said)
+    assert "ada@example.org" in said[0]
+    assert (tmp_path / "packed" / "3.txt" / "3.txt.gz").is_file()
+    assert "/welcome?key=" in said[-1]
 
 
 def test_the_pipeline_of_the_guide_works(tmp_path: Path) -> None:
