@@ -106,6 +106,16 @@ async def reader(request: Request) -> Actor:
     return _allowed((await visit(request)).actor, Scope.READ)
 
 
+async def read_anew(request: Request) -> Actor:
+    """Whoever asked, as they are by now, if they may still read: for answers that take long.
+
+    Raises:
+        NotAuthenticated: Their session or token has ended.
+        NotAllowed: The token is for something else.
+    """
+    return _allowed((await _visit(request)).actor, Scope.READ)
+
+
 async def _submitter(request: Request) -> Actor:
     return _allowed((await visit(request)).actor, Scope.RUN)
 

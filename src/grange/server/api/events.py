@@ -6,14 +6,15 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from grange.errors import RequestInvalid
+from grange.errors import GrangeError, NotAllowed, NotAuthenticated, RequestInvalid
+from grange.server.access import sight_of
 from grange.server.desk import Desk, DeskOf
 from grange.server.events import RUNS_PER_STREAM, Hub, Listener
-from grange.server.visitors import Here
+from grange.server.visitors import Here, read_anew
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -25,6 +26,8 @@ router = APIRouter(tags=["events"])
 KIND = "text/event-stream"
 # A reader that takes nothing for so long is gone.
 SEND_SECONDS = 30.0
+# How often it is looked whether the reader may still read.
+CHECK_SECONDS = 5.0
 ALL_RUNS = "runs"
 ONE_RUN = "run:"
 
@@ -49,7 +52,13 @@ From = Annotated[
     responses={200: {"description": "Events, as they happen.", "content": {KIND: {}}}},
 )
 async def follow_events(
-    topic: Topics, desk: DeskOf, here: Here, after: From = None, last_event_id: LastId = None
+    request: Request,
+    topic: Topics,
+    desk: DeskOf,
+    here: Here,
+    *,
+    after: From = None,
+    last_event_id: LastId = None,
 ) -> Response:
     """Follow runs as they go: `run` (how one stands), `items` (those that ended), `gone`."""
     runs = await run_in_threadpool(_meant, desk, topic)
@@ -60,7 +69,7 @@ async def follow_events(
         all_runs=ALL_RUNS in topic,
         after=last_event_id or after,
     )
-    return EventStream(here.hub, listener, runs)
+    return EventStream(here.hub, listener, runs, request)
 
 
 def _meant(desk: Desk, topics: Sequence[str]) -> list[RunView]:
@@ -77,21 +86,27 @@ def _meant(desk: Desk, topics: Sequence[str]) -> list[RunView]:
 
 
 class EventStream(Response):
-    """An answer that ends when its reader goes away or falls behind, and never leaks its place."""
+    """An answer that ends when its reader goes away, falls behind or may see less than before.
+
+    It never leaks its place. Who may still read comes back, and is told what they may see then.
+    """
 
     media_type = KIND
 
-    def __init__(self, hub: Hub, listener: Listener, runs: Sequence[RunView]) -> None:
-        """Answer with what this listener is told."""
+    def __init__(
+        self, hub: Hub, listener: Listener, runs: Sequence[RunView], request: Request
+    ) -> None:
+        """Answer with what this listener is told, for as long as the request would be let in."""
         super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._hub = hub
         self._listener = listener
         self._followed = runs
+        self._request = request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send until either side ends it."""
-        watch = asyncio.create_task(self._watch(receive))
+        beside = [asyncio.create_task(self._watch(receive)), asyncio.create_task(self._check())]
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             stream = self._hub.stream(self._listener, self._followed)
@@ -102,10 +117,23 @@ class EventStream(Response):
         except TimeoutError:
             return
         finally:
-            watch.cancel()
+            for task in beside:
+                task.cancel()
             self._hub.leave(self._listener)
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
+        self._listener.close()
+
+    async def _check(self) -> None:
+        sees = True
+        while sees:
+            await asyncio.sleep(CHECK_SECONDS)
+            try:
+                sees = sight_of(await read_anew(self._request)) == self._listener.sight
+            except (NotAuthenticated, NotAllowed):
+                sees = False
+            except GrangeError:
+                continue  # a database that is away for a moment
         self._listener.close()
