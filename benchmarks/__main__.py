@@ -13,7 +13,7 @@ from importlib import import_module
 from benchmarks import page
 from benchmarks.measure import keep, machine, show
 
-NAMES = ("engine", "submit", "start", "listing", "command")
+NAMES = (*page.ORDER,)
 
 
 def main() -> None:

@@ -73,10 +73,10 @@ def fill(home: Path, *, runs_number: int, items_number: int) -> str:
     large = runs_number // 2
     sizes = [items_number if one == large else SMALL_RUN_ITEMS for one in range(runs_number)]
     ids = [new_id() for _ in sizes]
-    _insert(database, runs, (_run(one, ids[one], size) for one, size in enumerate(sizes)))
-    _insert(database, items, _items(sizes))
-    _insert(database, tasks, (_task(number, large + 1) for number in range(items_number)))
-    _insert(database, attempts, (_attempt(number) for number in range(items_number)))
+    insert_rows(database, runs, (run_row(one, ids[one], size) for one, size in enumerate(sizes)))
+    insert_rows(database, items, _items(sizes))
+    insert_rows(database, tasks, (_task(number, large + 1) for number in range(items_number)))
+    insert_rows(database, attempts, (_attempt(number) for number in range(items_number)))
     database.close()
     return ids[large]
 
@@ -86,7 +86,8 @@ def _command(folder: Path, *words: str) -> Callable[[], float]:
     return partial(seconds_of, [program("grange"), "runs", *words], environment=environment)
 
 
-def _insert(database: Database, table: Table, rows: Iterator[dict[str, Any]]) -> None:
+def insert_rows(database: Database, table: Table, rows: Iterator[dict[str, Any]]) -> None:
+    """Insert them in batches, past the services: only the table's own rules hold."""
     while batch := list(islice(rows, BATCH)):
 
         def work(connection: Connection, batch: Sequence[dict[str, Any]] = batch) -> None:
@@ -95,7 +96,8 @@ def _insert(database: Database, table: Table, rows: Iterator[dict[str, Any]]) ->
         database.transact(work)
 
 
-def _run(number: int, name: str, size: int) -> dict[str, Any]:
+def run_row(number: int, name: str, size: int) -> dict[str, Any]:
+    """The ledger's row of an ended run of so many items; `name` is its id."""
     failed = sum(_fails(index) for index in range(size))
     begun = BEGUN_AT + 60 * number
     return {

@@ -20,7 +20,16 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 
 # Packages whose versions say what was compared.
-PACKAGES = ("grange", "sqlalchemy", "typer", "rich", "ray", "distributed")
+PACKAGES = (
+    "grange",
+    "sqlalchemy",
+    "typer",
+    "rich",
+    "ray",
+    "distributed",
+    "fastapi",
+    "uvicorn",
+)
 
 T = TypeVar("T")
 

@@ -10,7 +10,17 @@ from typing import Any
 from benchmarks.measure import RESULTS, ROOT
 
 PAGE = ROOT / "docs" / "benchmarks.md"
-ORDER = ("engine", "submit", "start", "listing", "command")
+ORDER = (
+    "engine",
+    "submit",
+    "start",
+    "listing",
+    "command",
+    "serve",
+    "pages",
+    "streams",
+    "requests",
+)
 
 INTRODUCTION = """\
 <!-- Made by benchmarks/page.py from benchmarks/results/: run `make bench`. -->
