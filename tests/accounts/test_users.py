@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 
 import pytest
@@ -70,7 +71,7 @@ def test_others_see_the_names_of_their_fellows_alone(site: Site, admin: Actor) -
 
     listed = site.accounts.users(bea)
 
-    assert [("bea@example.org", "bea"), ("", "cid")] == [(u.email, u.name) for u in listed.items]
+    assert {("bea@example.org", "bea"), ("", "cid")} == {(u.email, u.name) for u in listed.items}
     fellow = site.accounts.user(bea, cid.id)
     assert ((lab.id,), None, None) == (fellow.groups, fellow.seen_at, fellow.quota_bytes)
     assert bea.user.id == site.accounts.user(bea, bea.user.id).id
@@ -78,6 +79,26 @@ def test_others_see_the_names_of_their_fellows_alone(site: Site, admin: Actor) -
         with pytest.raises(errors.UserNotFound):
             site.accounts.user(bea, hidden)
     assert [] == site.accounts.users(bea, query="ada").items
+
+
+def test_addresses_that_are_not_shown_are_not_found_out_either(site: Site, admin: Actor) -> None:
+    """Neither by looking for parts of them, nor by the order or the cursor of a list."""
+    lab = site.accounts.make_group(admin, "Lab")
+    for email in ("bea@example.org", "zed@example.org", "cid@secret.example", "abe@secret.example"):
+        site.member(admin, email)
+        found = site.accounts.find_user(admin, email)
+        site.accounts.add_member(admin, lab.id, found.id)
+    bea = site.actor(site.log_in("bea@example.org"))
+
+    assert [] == site.accounts.users(bea, query="secret").items
+    assert ["bea"] == [one.name for one in site.accounts.users(bea, query="bea@example").items]
+    assert 1 == len(site.accounts.users(bea, query="cid").items)
+    pages = [site.accounts.users(bea, limit=1)]
+    while (after := pages[-1].next) is not None:
+        assert b"example" not in base64.urlsafe_b64decode(after + "=" * (-len(after) % 4))
+        pages.append(site.accounts.users(bea, after=after, limit=1))
+    ids = [page.items[0].id for page in pages]
+    assert (4, sorted(ids)) == (len(ids), ids)
 
 
 def test_names_are_told_for_lists(small_site: Site) -> None:

@@ -32,18 +32,21 @@ class Users(Basis):
     ) -> Page[User]:
         """Users by their e-mail address, or those whose name or address has a text in it.
 
-        Administrators see all. Others see themselves, and of those in their groups the name.
+        Administrators see all. Others see themselves, and of those in their groups the name,
+        by which alone they find them.
         """
-        condition = self._visible(actor) & _matching(query)
+        # By what is not shown to the actor, nothing is found or sorted either.
+        key = users.c.email if actor.is_admin else users.c.id
+        condition = self._visible(actor) & _matching(actor, query)
         limit = min(max(limit, 1), MOST_PER_PAGE)
-        listed = select(users).where(condition).order_by(users.c.email).limit(limit + 1)
+        listed = select(users).where(condition).order_by(key).limit(limit + 1)
         if after is not None:
-            listed = listed.where(users.c.email > _email_of(after))
+            listed = listed.where(key > _key_of(after))
         counted = select(func.count()).select_from(users).where(condition)
         with self.database.read() as connection:
             found = read_users(connection, connection.execute(listed))
             total = connection.execute(counted).scalar_one()
-        following = _cursor(found[limit - 1].email) if len(found) > limit else None
+        following = _cursor(actor, found[limit - 1]) if len(found) > limit else None
         shown = [_shown(actor, user) for user in found[:limit]]
         return Page(items=shown, next=following, total=total)
 
@@ -205,12 +208,12 @@ class Users(Basis):
         return or_(users.c.id == actor.user.id, users.c.id.in_(fellows))
 
 
-def _matching(text: str) -> ColumnElement[bool]:
+def _matching(actor: Actor, text: str) -> ColumnElement[bool]:
     wanted = text.strip().lower()
-    return or_(
-        users.c.email.contains(wanted, autoescape=True),
-        func.lower(users.c.name).contains(wanted, autoescape=True),
-    )
+    by_email = users.c.email.contains(wanted, autoescape=True)
+    if not actor.is_admin:
+        by_email &= users.c.id == actor.user.id
+    return or_(by_email, func.lower(users.c.name).contains(wanted, autoescape=True))
 
 
 def _shown(actor: Actor, user: User) -> User:
@@ -252,11 +255,12 @@ def _refuse_last_admin(connection: Connection, before: User) -> None:
         )
 
 
-def _cursor(email: str) -> str:
-    return base64.urlsafe_b64encode(email.encode()).decode().rstrip("=")
+def _cursor(actor: Actor, last: User) -> str:
+    key = last.email if actor.is_admin else last.id
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
 
 
-def _email_of(cursor: str) -> str:
+def _key_of(cursor: str) -> str:
     try:
         return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
     except ValueError as error:
