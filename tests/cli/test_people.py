@@ -57,6 +57,7 @@ def test_people_are_looked_after(grange: Grange) -> None:
     assert 0 == grange("groups", "rename", "herons", "grey herons").returncode
     assert ANA in grange("groups", "list").stdout
     assert "grey herons" in grange("users", "show", ANA).stdout
+    assert "grey herons" in grange("users", "change", ANA, "--role", "member").stdout
     assert 0 == grange("groups", "remove", "grey herons", ANA).returncode
     assert 0 == grange("groups", "delete", "grey herons", "--yes").returncode
     assert 0 == grange("users", "disable", ANA).returncode

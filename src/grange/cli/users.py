@@ -66,7 +66,7 @@ def show(user: UserArgument, json: Json = False) -> None:
 
     with open_people() as people:
         found = find_user(people, user)
-        groups = {one.id: one.name for one in people.groups()}
+        groups = _groups(people)
     _put_user(found, groups, as_json=json)
 
 
@@ -112,7 +112,8 @@ def change(
         raise UsageError("Nothing is to be changed.", hint="Give --name, --role or --quota.")
     with open_people() as people:
         changed = people.change(_id(people, user), wanted)
-    _put_user(changed, {}, as_json=json)
+        groups = _groups(people)
+    _put_user(changed, groups, as_json=json)
 
 
 def reset(user: UserArgument, json: Json = False) -> None:
@@ -132,7 +133,8 @@ def disable(
 
     with open_people() as people:
         changed = people.change(_id(people, user), UserChange(disabled=not undo))
-    _put_user(changed, {}, as_json=json)
+        groups = _groups(people)
+    _put_user(changed, groups, as_json=json)
 
 
 def delete(user: UserArgument, yes: Yes = False, json: Json = False) -> None:
@@ -200,6 +202,10 @@ def _id(people: People, text: str) -> str:
     from grange.bootstrap.accounts import find_user
 
     return find_user(people, text).id
+
+
+def _groups(people: People) -> dict[str, str]:
+    return {one.id: one.name for one in people.groups()}
 
 
 def _state(user: User) -> str:

@@ -55,6 +55,7 @@ def document(app: FastAPI, scopes: Mapping[str, str | None]) -> dict[str, Any]:
         components["securitySchemes"] = _SECURITY
         for operations in made["paths"].values():
             for operation in operations.values():
+                operation["summary"] = operation["description"].partition("\n")[0]
                 scope = scopes[operation["operationId"]]
                 operation["security"] = [{name: [str(scope)]} for name in _SECURITY if scope]
         app.openapi_schema = made
