@@ -16,20 +16,23 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from starlette.datastructures import Headers
 
-from grange.errors import GrangeError, RequestInvalid, TooLarge
+from grange.errors import GrangeError, RequestInvalid, TooLarge, TooMany
 from grange.server import refusals
-from grange.server.documents import API
+from grange.server.documents import is_streamed
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MOST_BYTES = 1 << 20
 MOST_DEPTH = 64
+# Larger bodies are read so many bytes at a time, all of them together; smaller ones always are.
+SMALL_BYTES = 1 << 16
+MOST_HELD_BYTES = 256 << 20
+RETRY_SECONDS = 2.0
 # A client that sends less than this in a while of waiting for it is cut off.
 SLOWEST_BYTES_PER_SECOND = 256
 PATIENCE_SECONDS = 15.0
 
-STREAMED = f"{API}/uploads"
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -41,18 +44,13 @@ class SlowBody(Exception):
     told = RequestInvalid("The request came too slowly.", hint="Try again over a better line.")
 
 
-def is_streamed(scope: Scope) -> bool:
-    """Whether the body goes on to the app as it comes, of whatever size."""
-    path = scope["path"]
-    return bool(path == STREAMED or path.startswith(f"{STREAMED}/"))
-
-
 class BodyGuard:
     """Reads bodies for the app, and refuses those that would hurt it."""
 
     def __init__(self, app: ASGIApp) -> None:
         """Stand around the app."""
         self._app = app
+        self._held_bytes = 0  # that large bodies take which are being read
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its body, or refuse it."""
@@ -69,7 +67,7 @@ class BodyGuard:
             await self._app(scope, receive, send)
             return
         try:
-            body = await _read(headers, Patience(receive))
+            body = await self._read(headers, Patience(receive))
             if body and _is_json(headers):
                 check_json(body)
         except GrangeError as error:
@@ -80,6 +78,22 @@ class BodyGuard:
             return
         if body is not None:
             await self._app(scope, _Replay(body, receive), send)
+
+    async def _read(self, headers: Headers, receive: Receive) -> bytes | None:
+        """The whole body, if there is room for it; None when the client went away."""
+        size = _announced(headers)
+        taken = size if size > SMALL_BYTES else 0
+        if self._held_bytes + taken > MOST_HELD_BYTES:
+            raise TooMany(
+                "Too many large requests are coming in right now.",
+                hint="Try again in a moment.",
+                retry_seconds=RETRY_SECONDS,
+            )
+        self._held_bytes += taken
+        try:
+            return await _read(receive)
+        finally:
+            self._held_bytes -= taken
 
 
 class Patience:
@@ -129,11 +143,16 @@ class _Replay:
         return {"type": "http.request", "body": body, "more_body": False}
 
 
-async def _read(headers: Headers, receive: Receive) -> bytes | None:
-    """The whole body; None when the client went away."""
-    length = headers.get("content-length", "0")
+def _announced(headers: Headers) -> int:
+    """How large the body is at most, by what the client says of it."""
+    length = headers.get("content-length", str(MOST_BYTES))
     if not length.isdecimal() or int(length[:20]) > MOST_BYTES:
         _refuse_size()
+    return int(length)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """The whole body; None when the client went away."""
     body = bytearray()
     more = True
     while more:

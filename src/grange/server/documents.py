@@ -12,9 +12,11 @@ from grange.client.schemas.basis import Problem
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from fastapi.routing import APIRoute
+    from starlette.types import Scope
 
 API = "/api/v1"
 PROBLEM_TYPE = "application/problem+json"
+STREAMED = f"{API}/uploads"
 
 # Every router names these, so that every operation tells its errors in the same words.
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -32,6 +34,12 @@ _SECURITY = {
     "token": {"type": "http", "scheme": "bearer", "description": "A token: grange_<id>_<secret>."},
     "session": {"type": "apiKey", "in": "cookie", "name": "grange_session"},
 }
+
+
+def is_streamed(scope: Scope) -> bool:
+    """Whether the body goes on to the app as it comes, of whatever size."""
+    path = scope["path"]
+    return bool(path == STREAMED or path.startswith(f"{STREAMED}/"))
 
 
 def operation_id(route: APIRoute) -> str:

@@ -2,7 +2,8 @@
 
 Plain ASGI, because it runs for each of them. From the outside in: the headers
 and the log line of the answer, errors that nobody foresaw, the host that was
-asked for, requests made by other sites' pages, how many at once, and the body.
+asked for, requests made by other sites' pages, the body, and how many at once:
+whoever sends a body slowly takes nobody's turn.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from grange.errors import ForgeryRefused, RequestInvalid, TooMany
 from grange.server import hosts, refusals
-from grange.server.bodies import BodyGuard, SlowBody, is_streamed
-from grange.server.documents import API
+from grange.server.bodies import BodyGuard, SlowBody
+from grange.server.documents import API, is_streamed
 from grange.server.visitors import SAFE_METHODS, is_secure
 
 if TYPE_CHECKING:
@@ -59,8 +60,8 @@ _HSTS = {"strict-transport-security": "max-age=31536000"}
 
 def install(app: FastAPI, settings: Settings) -> None:
     """Put the guards around the app. The one added last stands outermost."""
-    app.add_middleware(BodyGuard)
     app.add_middleware(CrowdGuard)
+    app.add_middleware(BodyGuard)
     app.add_middleware(OriginGuard, allowed=hosts.Hosts(settings))
     app.add_middleware(FaultGuard)
     app.add_middleware(AnswerGuard, secure=is_secure(settings))

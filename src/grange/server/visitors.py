@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 
 from grange.accounts.models import ROLE_SCOPES, Actor, Place, Scope, Session
 from grange.errors import CredentialsInvalid, ForgeryRefused, NotAllowed, NotAuthenticated
+from grange.server.documents import is_streamed
 from grange.server.parts import Parts
 
 if TYPE_CHECKING:
@@ -212,7 +213,8 @@ def _token(request: Request) -> str | None:
 
 async def _check_forgery(request: Request, session: Session) -> None:
     given = request.headers.get(CSRF_HEADER)
-    if given is None and request.headers.get("content-type", "").startswith(FORM_TYPES):
+    # A streamed body is of any size: it is no form, and not looked into for a field of one.
+    if given is None and not is_streamed(request.scope) and _is_form(request):
         field = (await request.form()).get(CSRF_FIELD)
         given = field if isinstance(field, str) else None
     if given is None or not hmac.compare_digest(given.encode(), session.csrf.encode()):
@@ -220,6 +222,10 @@ async def _check_forgery(request: Request, session: Session) -> None:
             "Nothing proves that a page of this server made this request.",
             hint="Load the page again. Programs send a token, or the header X-CSRF-Token.",
         )
+
+
+def _is_form(request: Request) -> bool:
+    return request.headers.get("content-type", "").startswith(FORM_TYPES)
 
 
 def _allowed(actor: Actor, scope: Scope) -> Actor:
