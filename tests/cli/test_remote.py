@@ -94,6 +94,32 @@ def test_results_are_those_of_this_machine(
     assert _told(tmp_path / "here") == _told(tmp_path / "there")
 
 
+@pytest.mark.usefixtures("inputs")
+def test_a_run_is_shared_with_a_group_by_its_name(grange: Grange, server: Serving) -> None:
+    """One option lets colleagues look at it; a group that is not there is said before anything."""
+    assert 0 == grange("groups", "make", "field team").returncode
+    shared = grange("map", COPY, "in", "--out", "shared", "--group", "field team", "--json")
+    unknown = grange("map", COPY, "in", "--out", "other", "--group", "nobody")
+    listed = grange("groups", "list", "--json").stdout.splitlines()
+    ids = {one["name"]: one["id"] for one in map(json.loads, listed)}
+    run = events(shared.stdout)[0]["run"]
+
+    assert (0, 1) == (shared.returncode, unknown.returncode), shared.stderr
+    assert "group.not_found" in unknown.stderr
+    token = {"Authorization": f"Bearer {os.environ['GRANGE_TOKEN']}"}
+    with server.client(headers=token) as client:
+        assert ids["field team"] == client.get(f"/runs/{run}").json()["group"]
+
+
+@pytest.mark.usefixtures("inputs")
+def test_without_a_server_there_are_no_groups(grange: Grange) -> None:
+    """Nobody believes that a run is shared where nobody else can look."""
+    refused = grange("map", COPY, "in", "--out", "out", "--group", "field team")
+
+    assert 2 == refused.returncode
+    assert "There are no groups without a server" in refused.stderr
+
+
 @pytest.mark.usefixtures("server", "inputs")
 def test_every_item_is_told_and_counted(grange: Grange) -> None:
     """The lines of JSON are those of a run on this machine."""

@@ -72,6 +72,14 @@ def test_revoked_tokens_open_nothing(server: Serving, cast: Cast) -> None:
         assert 401 == client.get(ME).status_code
 
 
+def test_any_token_may_revoke_itself(server: Serving, cast: Cast) -> None:
+    """To log out with a token ends that token, however little it may do otherwise."""
+    with scene.with_token(cast.member, server.url, "read") as client:
+        assert 204 == client.delete(ME).status_code
+
+        assert 401 == client.get(ME).status_code
+
+
 def test_expired_tokens_open_nothing(server: Serving, cast: Cast) -> None:
     """A token ends when it was said to."""
     with scene.with_token(cast.member, server.url, "read", expires_seconds=1.5) as client:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grange.errors import NotFound, PipelineInvalid, SettingInvalid
+from grange.errors import NotFound, PipelineInvalid, SettingInvalid, UsageError
 from grange.runs.models import RunPlan, RunRequest, RunSpec, Submitted
 from grange.runs.service import Runs
 
@@ -254,6 +254,9 @@ class Site:
         from grange.runs.inputs import Scan, find_roots
         from grange.storage import file_uri
 
+        if request.group:
+            message = f"There are no groups without a server, so none is called {request.group!r}."
+            raise UsageError(message, hint="Log in to one (grange login URL), or leave --group.")
         cwd = Path(request.cwd or Path.cwd())
         reference = catalog.absolute(request.pipeline, cwd=cwd)
         pipeline = catalog.find(reference)

@@ -87,10 +87,9 @@ def log_out() -> tuple[str | None, GrangeError | None]:
     try:
         ca = str(kept.ca) if kept.ca else None
         with _client(kept.server, kept.token, ca) as client:
-            # A token's text names its id; it is not told anywhere else.
-            client.accounts.revoke_token(kept.token.split("_")[1])
-    except (GrangeError, IndexError) as error:
-        failure = error if isinstance(error, GrangeError) else CredentialsInvalid("It is none.")
+            client.accounts.log_out()
+    except GrangeError as error:
+        failure = error
     forget_credentials()
     return kept.server, failure
 

@@ -77,6 +77,15 @@ Priority = Annotated[
         "--priority", metavar="N", help="Below 0, the run yields to others on this machine."
     ),
 ]
+Group = Annotated[
+    str,
+    typer.Option(
+        "--group",
+        metavar="GROUP",
+        show_default=False,
+        help="On a server: the group whose members may look at the run too.",
+    ),
+]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Return at once; the run goes on in the background.")
 ]

@@ -152,6 +152,8 @@ class Sender:
             with suppress(ServerUnreachable):
                 # Whether it was unpacked before a cut, the next question tells.
                 self._files.unpack_archive(self._folder, upload)
+                # What it held is in the folder; the archive itself would count for the quota.
+                self._files.drop_upload(upload)
             # The server knows all of them by now, unless a file was another one when it was packed.
             changed = self._missing(left)
             self._count(len(left) - len(changed))

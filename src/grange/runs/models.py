@@ -37,6 +37,7 @@ class RunRequest:
     timeout_seconds: float | None = None
     name: str = ""
     priority: int = 0
+    group: str = ""  # on a server: the group whose members may look at the run
     cwd: str = ""
 
 

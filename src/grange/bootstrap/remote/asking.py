@@ -15,6 +15,7 @@ from grange.client.schemas.files import NewFolder, ShareProbe, ShareSample
 from grange.client.schemas.runs import FolderInput, NewRun, ShareInput
 from grange.client.uploads import LocalFile, Sender, Sent
 from grange.errors import (
+    GroupNotFound,
     InputsInvalid,
     OutputInUse,
     ParameterInvalid,
@@ -106,6 +107,7 @@ def submit(client: Client, known: Known, asked: Asked, order: Order, told: Told)
         InputsInvalid: There is no input.
     """
     request = asked.request
+    group = _group(client, request.group) if request.group else None
     if _are_seen(client, asked):
         inputs: list[FolderInput | ShareInput] = [ShareInput(share=one.path) for one in asked.roots]
         include, exclude = list(request.include), list(request.exclude)
@@ -123,8 +125,17 @@ def submit(client: Client, known: Known, asked: Asked, order: Order, told: Told)
         timeout_seconds=request.timeout_seconds,
         name=request.name,
         priority=request.priority,
+        group=group,
     )
     return client.runs.submit_run(new, key=order.key("run"))
+
+
+def _group(client: Client, text: str) -> str:
+    """The id of the group of this id or name."""
+    for one in client.accounts.list_groups().items:
+        if text in {one.id, one.name}:
+            return one.id
+    raise GroupNotFound(f"There is no group {text!r}.", hint="See them: grange groups list")
 
 
 def settings_sent(request: RunRequest) -> Iterator[str]:

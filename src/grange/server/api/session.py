@@ -41,8 +41,11 @@ def show_session(visit: Visiting, visitor: Visitor, here: Here) -> schemas.Me:
 
 @router.delete("/session", status_code=204)
 def log_out(visitor: Visitor, here: Here, response: Response) -> None:
-    """End the session that this request comes with."""
-    here.accounts.log_out(visitor)
+    """End the session, or revoke the token, that this request comes with."""
+    if visitor.token:
+        here.accounts.revoke_token(visitor, visitor.token)
+    else:
+        here.accounts.log_out(visitor)
     take_cookie(response, here.settings)
 
 
