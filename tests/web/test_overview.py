@@ -17,7 +17,6 @@ from tests.web.test_looks import AXE
 
 if TYPE_CHECKING:
     import httpx
-    from playwright.sync_api import Response
 
 PATIENCE_SECONDS = 60.0
 
@@ -50,12 +49,8 @@ def _run(admin: httpx.Client, share: Path, name: str, line: str) -> str:
     return run
 
 
-def _is_refresh(answer: Response) -> bool:
-    return answer.request.headers.get("hx-request") == "true"
-
-
 def test_the_overview_shows_what_ended(site: Site) -> None:
-    """Failures stand apart from what went well, and each leads to its run; it refreshes itself."""
+    """Failures stand apart from what went well, and each leads to its run."""
     page = site.open("/", site.cast.admin)
     assert "Welcome" in page.inner_text("h1")
     share = Path(site.cast.admin.get("/shares").json()["items"][0]["path"])
@@ -66,18 +61,40 @@ def test_the_overview_shows_what_ended(site: Site) -> None:
     assert page.locator(f"section:has-text('finished lately') a[href='/runs/{good}']").is_visible()
     assert page.locator(f"section:has-text('failed lately') a[href='/runs/{bad}']").is_visible()
     assert "1 of 2 failed" in page.inner_text("section:has-text('failed lately')")
-    assert "3 done, 1 failed" in (page.get_attribute("svg.chart", "aria-label") or "")
+    assert "Last hour: 4 items ended" == page.get_attribute("svg.chart", "aria-label")
     for size in (page.viewport_size, NARROW):
         page.set_viewport_size(size)  # type: ignore[arg-type]
         for colours in ("light", "dark"):
             page.emulate_media(color_scheme=colours)
             assert [] == Axe().run(page, options=AXE).response["violations"]
-    with page.expect_response(
-        lambda answer: answer.request.headers.get("hx-request") == "true"
-    ) as again:
-        pass
-    assert "<html" not in again.value.text()
-    assert page.locator(f"#failed-{bad}").is_visible()
+
+
+def test_the_overview_is_live(site: Site) -> None:
+    """A run comes, goes on and ends before one's eyes, by the page's one stream of events alone."""
+    page = site.open("/", site.cast.admin)
+    page.wait_for_function("document.documentElement.dataset.live === 'on'")
+    streams: list[str] = []
+    page.on("request", lambda one: streams.append(one.url) if "/events?" in one.url else None)
+    page.reload()
+    share = Path(site.cast.admin.get("/shares").json()["items"][0]["path"])
+
+    line = f"until [ -e {share.parent}/go ]; do sleep 0.1; done; cp {{input}} {{output}}/seen.png"
+    body = {
+        "pipeline": "command",
+        "inputs": [{"share": str(share / "good.txt")}],
+        "params": {"shell": line},
+        "name": "Comes and goes",
+    }
+    run = site.cast.admin.post("/runs", json=body).json()["id"]
+    page.wait_for_selector(f"section:has-text('What goes on') #now-{run}")
+    assert "Ada" in page.inner_text("section:has-text('Who holds it')")
+    (share.parent / "go").touch()
+    page.wait_for_selector(f"section:has-text('finished lately') a[href='/runs/{run}']")
+
+    picture = page.wait_for_selector(f"img[src^='/api/v1/runs/{run}/outputs/'][src$='inline=true']")
+    assert picture is not None
+    assert (picture.get_attribute("alt") or "").endswith("seen.png")
+    assert 1 == len(streams)
 
 
 def test_a_viewer_sees_only_what_is_shared(site: Site) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import time
+import re
 from pathlib import Path
 
 import pytest
 
 from grange import errors
-from grange.client.schemas.runs import Counts, Run
 from grange.server.web import assets, templating
-from grange.server.web.charts import DAYS, HEIGHT, columns, days
+from grange.server.web.charts import HEIGHT, WIDTH, columns
 from grange.server.web.filters import ago, browser, initials, prose, relative
 from grange.server.web.forms import Form
 from grange.server.web.lists import Address
@@ -132,48 +131,20 @@ def test_sizes_are_read_as_people_write_them(text: str, value: object) -> None:
     assert value == Form(values={"quota_bytes": text}).size("quota_bytes")
 
 
-def _run(ended: float | None, done: int, failed: int) -> Run:
-    counts = Counts(total=done + failed, done=done, failed=failed)
-    return Run(
-        id="a",
-        name="",
-        state="done",
-        owner="",
-        priority=0,
-        pipeline="p",
-        version="1",
-        params={},
-        models={},
-        inputs={},
-        retries=0,
-        timeout_seconds=None,
-        note="",
-        created_at=0,
-        started_at=0,
-        finished_at=ended,
-        counts=counts,
-        bytes_total=0,
-    )
+def test_a_chart_stays_in_its_frame() -> None:
+    """The highest column fits, the lowest is seen, and nothing has no column."""
+    path = columns([10_000, 1, 0, 5])
+
+    found = re.findall(r"M([\d.]+) ([\d.]+)v-([\d.]+)h([\d.]+)V([\d.]+)z", path)
+    assert path == "".join(f"M{x} {y}v-{high}h{wide}V{end}z" for x, y, high, wide, end in found)
+    heights = [float(high) for _, _, high, _, _ in found]
+    assert 3 == len(heights)
+    assert HEIGHT == heights[0]
+    assert all(1 <= high <= HEIGHT for high in heights)
+    assert max(float(x) + float(wide) for x, _, _, wide, _ in found) <= WIDTH
 
 
-def test_the_chart_counts_what_ended_each_day() -> None:
-    """Runs count on the day when they ended; older and unfinished ones not at all."""
-    now = time.time()
-    runs = [_run(now, 3, 1), _run(now, 2, 0), _run(now - DAY, 1, 1), _run(now - 99 * DAY, 9, 9)]
-
-    shown = days([*runs, _run(None, 5, 5)], now=now)
-
-    assert DAYS == len(shown)
-    assert (5, 1) == (shown[-1].done, shown[-1].failed)
-    assert (1, 1) == (shown[-2].done, shown[-2].failed)
-    assert 8 == sum(day.done + day.failed for day in shown)
-
-
-def test_the_chart_stays_in_its_frame() -> None:
-    """The highest column fits, the lowest is seen, and a day without items has no column."""
-    shown = columns(days([_run(NOW, 10_000, 1)], now=NOW))
-
-    boxes = [box for _, boxes in shown for box in boxes]
-    assert ["done", "failed"] == [box.kind for box in boxes]
-    assert all(0 <= box.y <= HEIGHT and box.height >= 1 for box in boxes)
-    assert [] == shown[0][1]
+def test_no_numbers_are_an_empty_chart() -> None:
+    """A site on which nothing has happened yet draws nothing, and breaks nothing."""
+    assert "" == columns([])
+    assert "" == columns([0, 0])

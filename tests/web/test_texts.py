@@ -28,6 +28,19 @@ LETTERS = re.compile(r"[^\W\d_]{2,}")
 USED = re.compile(r"""\bt(?:\.n|\.get|\.below)?\(\s*['"]([a-z0-9_.]+)['"]\s*([~)+,]|\s)""")
 FORMS = (".one", ".other")
 
+SCRIPTS = sorted(
+    path for path in (WEB / "static" / "js").rglob("*.js") if "vendor" not in path.parts
+)
+REMARKS = re.compile(r"/\*.*?\*/|(?<!:)//[^\n]*", re.DOTALL)
+# A string of a script; in a template literal what is filled in is code.
+STRINGS = re.compile(r'"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`')
+FILLED = re.compile(r"\$\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
+# Words as in no code: after a capital letter, around a small word, before a full stop.
+SENTENCE = re.compile(
+    r"(?:^|[ (])[A-Z][a-z]+ [a-z]+|[a-z]+ (?:a|an|the|is|are|was|of) [a-z]+|[a-z]{2,}\.$"
+)
+SAID = re.compile(r"""\bsay(?:Count)?\(\s*["`]([a-z_.]+)(["$`])""")
+
 
 def _literals(template: str) -> Iterator[str]:
     visible = MARKUP.sub(" ", VERBATIM.sub(" ", CODE.sub(" ", template)))
@@ -82,6 +95,43 @@ def test_words_in_a_template_would_be_found() -> None:
     template = """{% set x = 'Not this' %}<p title="Here">{{ t('not.this') }} And here</p>"""
 
     assert ["And", "here", "Here"] == list(_literals(template))
+
+
+def _sentences(script: str) -> list[str]:
+    strings = (one or other for one, other in STRINGS.findall(REMARKS.sub(" ", script)))
+    return [one for one in strings if SENTENCE.search(FILLED.sub(" ", one))]
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_holds_no_sentence_of_its_own(path: Path) -> None:
+    """What scripts say comes with the page, in its language."""
+    assert [] == _sentences(path.read_text())
+
+
+def test_sentences_in_a_script_would_be_found() -> None:
+    """The search sees strings and templates, and passes over remarks and what is code."""
+    script = """
+        // Not this one here.
+        place.className = "s running"; find("#state .state"); say("left", { time });
+        place.textContent = "Reading the log"; other.title = `The ${kind} is gone.`;
+    """
+
+    assert ["Reading the log", "The ${kind} is gone."] == _sentences(script)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_what_a_script_says_is_there(path: Path) -> None:
+    """No script puts a key in the place of a text."""
+    known = {*texts().below("runs.js."), *texts().below("frame.js.")}
+    known |= {f"state.{name}" for name in texts().below("frame.state.")}
+
+    missing = [
+        key
+        for key, end in SAID.findall(path.read_text())
+        if not any(one == key or one.startswith(f"{key.rstrip('.')}.") for one in known)
+    ]
+
+    assert [] == missing
 
 
 def test_every_text_that_is_asked_for_is_there() -> None:

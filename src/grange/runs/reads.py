@@ -123,6 +123,12 @@ class Reads:
 
         return timeline.newest_spans(self._database, run.number, limit=limit)
 
+    def ended_by_minute(self, numbers: Sequence[int], *, since: float) -> dict[int, int]:
+        """How many items of these runs ended in which minute."""
+        from grange.runs import pace
+
+        return pace.ended_by_minute(self._database, numbers, since=since)
+
     def cells(self, run: RunView) -> Glance:
         """All items of a run at a glance; a moving run's may be a few seconds old."""
         return self._glances.at(run)

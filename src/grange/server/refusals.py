@@ -6,6 +6,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,6 +18,7 @@ from grange import errors
 from grange.core.ids import new_id
 from grange.server.documents import API, PROBLEM_TYPE
 from grange.server.problems import problem
+from grange.server.visitors import visit_if_any
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -103,6 +105,7 @@ async def _known(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
+    await _recognise(request)
     found = cast("RequestValidationError", error).errors()
     mistakes = [_mistake(one) for one in found[:MOST_MISTAKES]]
     first = mistakes[0]
@@ -120,7 +123,15 @@ def _mistake(found: Mapping[str, Any]) -> dict[str, str]:
     return {"where": where, "said": found["msg"].rstrip("."), "type": found["type"]}
 
 
+async def _recognise(request: Request) -> None:
+    """Look who asks where no route did, so that a page of an error has what is theirs around it."""
+    if _wants_page(request) and not request.url.path.startswith(API):
+        with suppress(errors.GrangeError):
+            await visit_if_any(request)
+
+
 async def _of_router(request: Request, error: Exception) -> Response:
+    await _recognise(request)
     refused = cast("HTTPException", error)
     if refused.status_code == HTTPStatus.NOT_FOUND:
         document = problem(errors.NotFound("Nothing is served under this address."))

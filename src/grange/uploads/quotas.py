@@ -23,6 +23,13 @@ def used_bytes(connection: Connection, owner: str) -> int:
     )
 
 
+def largest(connection: Connection, limit: int) -> list[tuple[str, int]]:
+    """The users whose contents take the most room, with their bytes; without what is on its way."""
+    room = func.sum(blobs.c.size).label("room")
+    query = select(blobs.c.owner, room).group_by(blobs.c.owner).order_by(room.desc()).limit(limit)
+    return [(row.owner, int(row.room)) for row in connection.execute(query)]
+
+
 def total_bytes(connection: Connection) -> int:
     """What all users know and send together, each counted on their own."""
     known = select(func.coalesce(func.sum(blobs.c.size), 0))

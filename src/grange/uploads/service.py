@@ -20,7 +20,7 @@ from grange.uploads.folders import Folders
 from grange.uploads.models import Added, Folder, FolderFile, NamedFile, Swept, Unpacked, Upload
 from grange.uploads.pieces import Pieces
 from grange.uploads.places import Places
-from grange.uploads.quotas import total_bytes, used_bytes
+from grange.uploads.quotas import largest, total_bytes, used_bytes
 from grange.uploads.tables import blobs, uploads
 from grange.uploads.unpack import Unpacker
 
@@ -269,6 +269,11 @@ class Uploads:
         """How much room all users take together."""
         with self._database.read() as connection:
             return total_bytes(connection)
+
+    def largest(self, limit: int) -> list[tuple[str, int]]:
+        """The users whose contents take the most room, with their bytes."""
+        with self._database.read() as connection:
+            return largest(connection, limit)
 
     def quota_bytes(self, actor: Actor) -> int:
         """How much of the server's room a user may take."""

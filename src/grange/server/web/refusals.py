@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
@@ -32,9 +32,17 @@ def error_page(request: Request, document: Mapping[str, object]) -> Response:
 
 def to_login(request: Request) -> Response:
     """Send the browser to the login, and from there back to where it wanted to go."""
-    wanted = frame_of(request).address if request.method in SAFE_METHODS else "/"
+    safe = request.method in SAFE_METHODS
+    wanted = safe_next(frame_of(request).address if safe else _sent_from(request))
     back = "" if wanted == "/" else f"?next={quote(wanted, safe='')}"
     return RedirectResponse(LOGIN + back, HTTPStatus.SEE_OTHER)
+
+
+def _sent_from(request: Request) -> str:
+    """The page of this site that holds the form; browsers tell it to this site alone."""
+    page = urlsplit(request.headers.get("referer", ""))
+    here = page.netloc == request.headers.get("host", "")
+    return page.path + (f"?{page.query}" if page.query else "") if here else "/"
 
 
 def safe_next(path: str | None) -> str:

@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse
 from grange.server.web.assets import assets
 from grange.server.web.filters import filters
 from grange.server.web.nav import Noun, nouns_of
+from grange.server.web.once import mark
 from grange.server.web.texts import DEFAULT, texts
 
 if TYPE_CHECKING:
@@ -92,5 +93,5 @@ def environment(language: str = DEFAULT) -> Environment:
         auto_reload=False,
     )
     made.filters.update(filters(t))
-    made.globals.update(t=t, static=assets().url, language=language)
+    made.globals.update(t=t, static=assets().url, language=language, mark=mark)
     return made

@@ -18,6 +18,7 @@ def routers() -> list[APIRouter]:
         runs_detail,
         runs_items,
         runs_new,
+        several,
         site,
         theme,
     )
@@ -27,6 +28,8 @@ def routers() -> list[APIRouter]:
         entrance.router,
         overview.router,
         groups.router,
+        # Before those that take what follows /people/ for a person.
+        several.router,
         people.router,
         me.router,
         site.router,

@@ -16,6 +16,7 @@ from grange.server.parts import Parts
 from grange.server.problems import http_status
 from grange.server.visitors import Here, Oneself, Visitor
 from grange.server.web.forms import Form, Sent
+from grange.server.web.once import once
 from grange.server.web.questions import Question, ask
 from grange.server.web.templating import render
 from grange.server.web.texts import texts
@@ -78,12 +79,13 @@ def make_token(request: Request, visitor: Oneself, here: Here, form: Sent) -> Re
     if wanted is None or days not in map(str, LIVES):
         return _tokens(request, here, visitor, form, HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
-        made = here.accounts.make_token(
-            visitor,
-            name=wanted.name,
-            scopes=frozenset(map(Scope, wanted.scopes)),
-            expires_seconds=float(days) * DAY_SECONDS,
-        )
+        with once(here, visitor, form):
+            made = here.accounts.make_token(
+                visitor,
+                name=wanted.name,
+                scopes=frozenset(map(Scope, wanted.scopes)),
+                expires_seconds=float(days) * DAY_SECONDS,
+            )
     except (errors.UsageError, errors.Conflict, errors.NotAllowed) as error:
         return _tokens(request, here, visitor, form.refuse(error), http_status(error))
     return render(request, "me/token.html", made=made, here=here)

@@ -20,6 +20,7 @@ from grange.server.problems import http_status
 from grange.server.visitors import Administrator, Here
 from grange.server.web.forms import Form, Sent
 from grange.server.web.lists import Address
+from grange.server.web.once import once
 from grange.server.web.questions import Question, ask
 from grange.server.web.templating import render
 from grange.server.web.texts import texts
@@ -53,13 +54,14 @@ def invite(request: Request, admin: Administrator, here: Here, form: Sent) -> Re
     if wanted is None:
         return _invitation(request, form, HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
-        invited = here.accounts.invite(
-            admin,
-            email=wanted.email,
-            name=wanted.name,
-            role=Role(wanted.role),
-            quota_bytes=wanted.quota_bytes,
-        )
+        with once(here, admin, form):
+            invited = here.accounts.invite(
+                admin,
+                email=wanted.email,
+                name=wanted.name,
+                role=Role(wanted.role),
+                quota_bytes=wanted.quota_bytes,
+            )
     except (errors.NameTaken, errors.RequestInvalid) as error:
         return _invitation(request, form.refuse(error, "email"), http_status(error))
     return _link(request, here, invited)
@@ -94,9 +96,13 @@ def change_person(
 
 
 @router.post("/{user}/reset")
-def reset(request: Request, user: IdInPath, admin: Administrator, here: Here) -> Response:
+def reset(
+    request: Request, user: IdInPath, admin: Administrator, here: Here, form: Sent
+) -> Response:
     """Show a new one-time link for the user: this once."""
-    return _link(request, here, here.accounts.reset(admin, user))
+    with once(here, admin, form):
+        invited = here.accounts.reset(admin, user)
+    return _link(request, here, invited)
 
 
 @router.get("/{user}/disable")

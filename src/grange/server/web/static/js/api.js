@@ -1,9 +1,11 @@
 // The API as the pages call it: with the session's cookie and its proof.
 
+import { say } from "./texts.js";
+
 /** What the server says when it refuses: `code`, `hint` and `errors` as in its problem document. */
 export class Refused extends Error {
   constructor(status, problem) {
-    super(problem.detail ?? `The server answered ${status}.`);
+    super(problem.detail ?? say("answered", { status }));
     Object.assign(this, { status, code: problem.code, hint: problem.hint, errors: problem.errors ?? [] });
   }
 }

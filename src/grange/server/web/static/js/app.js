@@ -1,4 +1,6 @@
 // What every page can do once scripts run. Without them, all of it still works as plain links and forms.
+import { activity } from "./activity.js";
+import { call } from "./api.js";
 import { copying } from "./copy.js";
 import { asking } from "./asking.js";
 import { tables } from "./tables.js";
@@ -107,10 +109,25 @@ function connection() {
   document.addEventListener("grange:back", () => tell(false));
   document.addEventListener("htmx:sendError", () => tell(true));
   document.addEventListener("htmx:afterOnLoad", () => tell(false));
-  // Logged out meanwhile: the page itself leads to the login and back.
-  document.addEventListener("htmx:responseError", (event) => {
-    if (event.detail.xhr.status === 401) location.reload();
-  });
+}
+
+/** Say at the top that nobody is logged in any more, and lead to the login and back. */
+function loggedOut() {
+  const place = find("#out");
+  if (!place) return;
+  const out = () => {
+    if (!place.hidden) return;
+    const link = document.createElement("a");
+    link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
+    link.textContent = place.dataset.verb;
+    place.className = "notice warning";
+    place.hidden = false;
+    place.append(`${place.dataset.words} `, link);
+  };
+  document.addEventListener("grange:out", out);
+  document.addEventListener("htmx:responseError", (event) => event.detail.xhr.status === 401 && out());
+  // A stream that is refused may be one of somebody who was logged out meanwhile.
+  document.addEventListener("grange:lost", () => call("GET", "session").catch(() => {}));
 }
 
 /** A one-time key or a word of success does not stay in the address, nor in the history. */
@@ -121,4 +138,4 @@ function tidyAddress() {
   if (address.search !== before) history.replaceState(history.state, "", address);
 }
 
-for (const start of [tidyAddress, themes, drawer, menus, keys, connection, copying, asking, tables, times]) start();
+for (const start of [tidyAddress, themes, drawer, menus, keys, connection, loggedOut, activity, copying, asking, tables, times]) start();

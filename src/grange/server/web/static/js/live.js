@@ -12,7 +12,8 @@ const QUIET_FOR = 2500;
 const EVENTS = ["run", "items", "gone"];
 
 const listeners = new Map();
-let address = "";
+const followed = new Set();
+let opening = 0;
 let source = null;
 let wait = FIRST_WAIT;
 let broken = 0;
@@ -25,19 +26,24 @@ export function on(name, handler) {
   listeners.set(name, [...(listeners.get(name) ?? []), handler]);
 }
 
-/** Follow these topics from now on. */
+/** Follow these topics too from now on: whatever the modules of a page ask for comes in one stream. */
 export function follow(topics) {
-  const query = topics.map((topic) => `topic=${encodeURIComponent(topic)}`).join("&");
-  address = `/api/v1/events?${query}`;
-  open();
-  document.addEventListener("visibilitychange", look);
-  window.addEventListener("pagehide", close);
-  window.addEventListener("pageshow", (event) => event.persisted && open());
+  if (!followed.size) {
+    document.addEventListener("visibilitychange", look);
+    window.addEventListener("pagehide", close);
+    window.addEventListener("pageshow", (event) => event.persisted && open());
+  }
+  const before = followed.size;
+  for (const topic of topics) followed.add(topic);
+  if (followed.size === before) return;
+  clearTimeout(opening);
+  opening = setTimeout(open, 0);
 }
 
 function open() {
   close();
-  source = new EventSource(address);
+  const query = [...followed].map((topic) => `topic=${encodeURIComponent(topic)}`).join("&");
+  source = new EventSource(`/api/v1/events?${query}`);
   source.addEventListener("open", opened);
   source.addEventListener("error", failed);
   for (const name of EVENTS) {
@@ -46,6 +52,7 @@ function open() {
 }
 
 function close() {
+  clearTimeout(opening);
   clearTimeout(again);
   source?.close();
   source = null;

@@ -2,9 +2,17 @@
 
 let texts = null;
 
+/** What the frame sends along, and then what the page itself does. */
+function* found() {
+  for (const part of document.querySelectorAll("script[data-texts], #texts")) {
+    const prefix = part.dataset.texts ?? "";
+    for (const [key, text] of Object.entries(JSON.parse(part.textContent))) yield [prefix + key, text];
+  }
+}
+
 /** The text of this key with its places filled: say("left", { time: "3 min" }). */
 export function say(key, places = {}) {
-  texts ??= JSON.parse(document.getElementById("texts")?.textContent ?? "{}");
+  texts ??= Object.fromEntries([...found()]);
   const text = texts[key] ?? key;
   return text.replace(/\{(\w+)\}/g, (whole, name) => places[name] ?? whole);
 }
@@ -12,5 +20,5 @@ export function say(key, places = {}) {
 /** The form of a text that fits a number, which fills `{count}`. */
 export function sayCount(key, count, places = {}) {
   const form = count === 1 ? "one" : "other";
-  return say(`${key}.${form}`, { count: count.toLocaleString("en"), ...places });
+  return say(`${key}.${form}`, { count: count.toLocaleString(document.documentElement.lang), ...places });
 }

@@ -4,6 +4,7 @@
 // sent again, whether it came a second or a day ago.
 
 import { call, csrf, insist } from "./api.js";
+import { soonest } from "./paint.js";
 
 /* global tus */
 
@@ -14,6 +15,7 @@ const WORTH_REMEMBERING = 4 * 1024 * 1024;
 // Some twenty minutes: as long as a server may take to come back.
 const WAITS = [0, 300, 700, 1500, 3000, 5000, ...Array(120).fill(10_000)];
 const PAGE = 1000;
+const TELL_EVERY = 1000;
 const ARCHIVE = /\.(zip|tar|tgz|tbz2|txz|tar\.(gz|bz2|xz))$/i;
 
 /** Whether a file of this name can be unpacked on the server. */
@@ -36,7 +38,11 @@ export class Uploads {
   /** `changed` is called whenever something is worth showing; `library` is where tus is. */
   constructor(changed, library) {
     this.library = library;
-    this.changed = changed;
+    const told = soonest(TELL_EVERY, () => this.tell());
+    this.changed = () => {
+      changed();
+      told();
+    };
     this.files = [];
     this.paths = new Map();
     this.bytes = 0;
@@ -119,6 +125,14 @@ export class Uploads {
       counts.sent += one.sent;
     }
     return counts;
+  }
+
+  /** Let the frame know, which says on every open page what is on its way. */
+  tell() {
+    const { total, ended, failed, sent } = this.counts;
+    const going = !this.paused && ended + failed < total;
+    const detail = { going, files: total - ended - failed, sent, size: this.bytes };
+    document.dispatchEvent(new CustomEvent("grange:sending", { detail }));
   }
 
   get isWhole() {

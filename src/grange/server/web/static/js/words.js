@@ -1,16 +1,13 @@
 // Numbers, sizes and times as people read them: the same words that the server writes.
 
+import { say } from "./texts.js";
+
 const SIZES = ["B", "kB", "MB", "GB", "TB", "PB"];
 const UNITS = [[86400, 3600, "d", "h"], [3600, 60, "h", "min"], [60, 1, "min", "s"]];
 
 /** 12,345 */
 export function number(value) {
-  return Math.round(value).toLocaleString("en");
-}
-
-/** 1 item, 2 items */
-export function plural(count, word) {
-  return `${number(count)} ${word}${count === 1 ? "" : "s"}`;
+  return Math.round(value).toLocaleString(document.documentElement.lang);
 }
 
 /** 1.4 MB */
@@ -39,11 +36,11 @@ export function rough(seconds) {
 
 /** 12.5 a second, 3.1 a minute, 40 an hour */
 export function rate(perSecond) {
-  for (const [seconds, name] of [[1, "a second"], [60, "a minute"]]) {
+  for (const [seconds, name] of [[1, "second"], [60, "minute"]]) {
     const value = perSecond * seconds;
-    if (value >= 1) return `${value < 10 ? value.toFixed(1) : number(value)} ${name}`;
+    if (value >= 1) return say(`rate.${name}`, { count: value < 10 ? value.toFixed(1) : number(value) });
   }
-  return `${(perSecond * 3600).toFixed(1)} an hour`;
+  return say("rate.hour", { count: (perSecond * 3600).toFixed(1) });
 }
 
 /** 64 % */
