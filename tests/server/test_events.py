@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -27,6 +28,8 @@ from tests.server import scene, works
 from tests.server.scene import Serving
 from tests.server.works import Event, People, Works
 
+# As promised, and what a busy machine adds.
+SHUT_OUT_SECONDS = 12.0
 SLOW = "sleep 0.1; cp {input} {output}/copy"
 
 
@@ -89,6 +92,45 @@ def test_each_item_is_told_once_over_restarts_of_reader_and_server(
             heard += paths_until_end(works.events(answer), run)
 
     assert sorted(names) == sorted(heard)
+
+
+@pytest.mark.parametrize("how", ["session", "token", "disabled", "group"])
+def test_whoever_is_shut_out_hears_nothing_more(
+    place: tuple[Serving, Works], cast: scene.Cast, how: str
+) -> None:
+    """An open stream ends within seconds of the end of what let it in; others stay."""
+    server, _ = place
+    with contextlib.ExitStack() as opened:
+        name = f"{how}-person"
+        person = scene.invite(cast.admin, server.url, name, role="member")
+        opened.enter_context(closing(person))
+        user = scene.user_id(person)
+        program = scene.with_token(person, server.url, "read")
+        opened.enter_context(closing(program))
+        reader = program if how == "token" else person
+        group = cast.admin.post("/groups", json={"name": name}).json()["id"]
+        other = opened.enter_context(follow(cast.other, "runs"))
+        answer = opened.enter_context(follow(reader, "runs"))
+        lines = answer.iter_lines()
+        next(lines)
+
+        if how == "session":
+            person.delete("/session")
+        elif how == "token":
+            token = person.get("/tokens").json()["items"][0]["id"]
+            assert 204 == person.delete(f"/tokens/{token}").status_code
+        elif how == "disabled":
+            cast.admin.patch(f"/users/{user}", json={"disabled": True})
+        else:
+            cast.admin.put(f"/groups/{group}/members/{user}")
+        began = time.monotonic()
+        for _ in lines:
+            pass
+        assert time.monotonic() - began < SHUT_OUT_SECONDS
+        again = reader.get("/session").status_code
+        assert (200 if how == "group" else 401) == again
+        assert not other.is_closed
+        assert "retry" in next(other.iter_lines())
 
 
 def test_a_late_reader_hears_all_from_the_start(

@@ -10,11 +10,12 @@ from grange.accounts.entrance import Entrance
 from grange.accounts.groups import Groups
 from grange.accounts.models import Actor
 from grange.accounts.repeats import Repeats
+from grange.accounts.standing import Standing
 from grange.accounts.tokens import Tokens
 from grange.accounts.users import Users
 
 
-class Accounts(Entrance, Tokens, Users, Groups, Auditing):
+class Accounts(Entrance, Tokens, Users, Groups, Standing, Auditing):
     """Who may do what. Each base class is a topic, and they know each other's tables alone.
 
     Many threads and processes may use it at once. Whatever changes accounts is written

@@ -56,7 +56,7 @@ class Visits(Basis):
         self, secret: str, fact: dict[str, JSON], place: Place
     ) -> tuple[Actor, Session]:
         session = Session(**fact["session"], csrf=derived(secret, "csrf"))
-        if _ends_at(session) <= self.clock():
+        if ends_at(session) <= self.clock():
             raise _ended()
         user = user_from(fact["user"])
         return session_actor(user, place=place, session=session.id), session
@@ -71,8 +71,8 @@ class Visits(Basis):
         query = select(sessions).where(sessions.c.user == actor.user.id)
         with self.database.read() as connection:
             rows = connection.execute(query.order_by(sessions.c.created_at.desc())).all()
-        found = [Session(**_session_fact(row), csrf="") for row in rows]
-        return [one for one in found if _ends_at(one) > self.clock()]
+        found = [Session(**session_fact(row), csrf="") for row in rows]
+        return [one for one in found if ends_at(one) > self.clock()]
 
     def end_session(self, actor: Actor, session_id: str) -> None:
         """End one of the actor's sessions; an administrator may end anybody's.
@@ -111,11 +111,8 @@ class Visits(Basis):
             if row is None or person is None or person.disabled:
                 raise _ended()
             groups = groups_of_users(connection, [person.id]).get(person.id, ())
-        fact = {"session": _session_fact(row), "user": fact_of(user_of(person, groups))}
-        if (
-            now - row.seen_at >= SEEN_SECONDS
-            and _ends_at(Session(**fact["session"], csrf="")) > now
-        ):
+        fact = {"session": session_fact(row), "user": fact_of(user_of(person, groups))}
+        if now - row.seen_at >= SEEN_SECONDS and ends_at(Session(**fact["session"], csrf="")) > now:
             self._see(row, now)
             fact["session"]["seen_at"] = now
         self.recall.keep(key, fact, read_at=now)
@@ -177,12 +174,14 @@ def _make_room(connection: Connection, user_id: str) -> None:
         connection.execute(delete(sessions).where(sessions.c.id.in_(ids[MOST_SESSIONS - 1 :])))
 
 
-def _session_fact(row: Record) -> dict[str, JSON]:
+def session_fact(row: Record) -> dict[str, JSON]:
+    """What a row says of a session."""
     names = ("id", "user", "created_at", "seen_at", "expires_at", "address", "agent")
     return {name: getattr(row, name) for name in names}
 
 
-def _ends_at(session: Session) -> float:
+def ends_at(session: Session) -> float:
+    """When the session ends if nobody uses it any more."""
     return min(session.expires_at, session.seen_at + IDLE_SECONDS)
 
 

@@ -153,6 +153,11 @@ class Shift:
             self._runs.note(run, note)
 
 
+def drive_command() -> list[str]:
+    """The program that works on a server's runs."""
+    return [sys.executable, "-m", "grange", "drive", "--stdin"]
+
+
 def listen_to_parent(shift: Shift) -> None:
     """Do as whoever has our standard input says, in a thread of its own."""
 
@@ -227,7 +232,7 @@ class Driver:
 
     def _start(self) -> subprocess.Popen[bytes]:
         child = subprocess.Popen(
-            [sys.executable, "-m", "grange", "drive", "--stdin"],
+            drive_command(),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             cwd="/",

@@ -88,6 +88,7 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
     from grange.db import open_database
     from grange.db.schema import prepare
     from grange.runs.service import Runs
+    from grange.server import published
     from grange.server.events import Hub
     from grange.server.parts import Parts
     from grange.uploads.service import Uploads
@@ -109,9 +110,10 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
         delay_seconds=settings.retry_delay_seconds,
     )
     opened.callback(driver.stop)
-    hub = Hub(runs, home=settings.home, limit=settings.streams)
+    hub = Hub(runs, home=settings.home, limit=settings.streams, still=accounts.still)
     opened.callback(hub.close)
-    chores = Chores([accounts.sweep, uploads.sweep])
+    outputs = settings.home / "outputs"
+    chores = Chores([accounts.sweep, uploads.sweep, runs.sweep, lambda: published.sweep(outputs)])
     opened.callback(chores.stop)
     chores.start()
     return Parts(
@@ -122,7 +124,7 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
         runs=runs,
         uploads=uploads,
         hub=hub,
-        outputs=settings.home / "outputs",
+        outputs=outputs,
         wake=driver.wake,
         started_at=time.time(),
         url=url,

@@ -41,6 +41,9 @@ class Incidental:
 # makes no work new.
 INCIDENTAL: Final = Incidental()
 
+# The folder of whoever asks from afar: parameters that are paths have to be whole ones there.
+NOWHERE: Final = Path("/nowhere")
+
 
 def parse_bytes(given: object) -> object:
     """The number of bytes that a text such as `500MB`, `2GiB` or `4096` means.

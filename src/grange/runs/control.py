@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 
 from sqlalchemy import Connection, Update, delete, select, update
 
@@ -24,10 +27,12 @@ from grange.runs.tables import attempts, items, outputs, runs, tasks
 
 # Rows deleted in one transaction, so that others get their turn.
 DELETE_BATCH = 20_000
+# What else is to be written, exactly if the change is: the last thing in its transaction.
+Also = Callable[[Connection], object]
 WAITING_STATES = (str(RunState.PAUSED), str(RunState.WAITING))
 
 
-def ask_cancel(database: Database, run: RunView) -> bool:
+def ask_cancel(database: Database, run: RunView, also: Also | None = None) -> bool:
     """Ask whoever drives the run to stop it for good. True when nobody does.
 
     Raises:
@@ -46,6 +51,8 @@ def ask_cancel(database: Database, run: RunView) -> bool:
         driven = is_working(row.driver, row.driver_until, now=time.time())
         if state is RunState.RUNNING:
             connection.execute(_to(run.number, move(state, RunState.CANCELLING)))
+        if also is not None:
+            also(connection)
         return not driven
 
     return database.transact(work)
@@ -76,6 +83,26 @@ def note(database: Database, run: RunView, text: str) -> None:
     )
 
 
+def cut_off(database: Database, *, silent_since: float) -> list[int]:
+    """Take over the submissions of a server's users of which nothing was heard since then.
+
+    Whoever went on with one of them after all would be told. Returns the runs' numbers.
+    """
+    silent = (
+        (runs.c.state == RunState.SUBMITTING)
+        & runs.c.owner.is_not(None)
+        & (runs.c.driver_until < silent_since)
+    )
+
+    def take(connection: Connection, number: int) -> int:
+        mine = update(runs).where(runs.c.number == number, silent)
+        return connection.execute(mine.values(driver=None)).rowcount
+
+    with database.read() as connection:
+        found = connection.execute(select(runs.c.number).where(silent)).scalars().all()
+    return [number for number in found if database.transact(partial(take, number=number))]
+
+
 def close_cancelled(database: Database, number: int, *, now: float) -> None:
     """Bring a run that nobody drives, and whose items are called off, to its end."""
     database.transact(
@@ -93,17 +120,17 @@ def close_cancelled(database: Database, number: int, *, now: float) -> None:
     )
 
 
-def pause(database: Database, run: RunView) -> None:
+def pause(database: Database, run: RunView, also: Also | None = None) -> None:
     """Let the run stand still; whoever drives it lets go of it, finished items keep their results.
 
     Raises:
         RunEnded: It has ended.
         TransitionIllegal: It is being cancelled or submitted.
     """
-    _change(database, run, RunState.PAUSED)
+    _change(database, run, RunState.PAUSED, also)
 
 
-def unpause(database: Database, run: RunView) -> None:
+def unpause(database: Database, run: RunView, also: Also | None = None) -> None:
     """Let a paused run wait for whoever goes on with it; any other is left as it is.
 
     One that waits already loses the note of what was in its way: it is worth another try.
@@ -115,11 +142,13 @@ def unpause(database: Database, run: RunView) -> None:
             .where(runs.c.number == run.number, runs.c.state.in_(WAITING_STATES))
             .values(state=str(RunState.WAITING), note="")
         )
+        if also is not None:
+            also(connection)
 
     database.transact(work)
 
 
-def retry(database: Database, run: RunView) -> int:
+def retry(database: Database, run: RunView, also: Also | None = None) -> int:
     """Open the failed and cancelled items of a run again; says how many.
 
     Raises:
@@ -134,7 +163,10 @@ def retry(database: Database, run: RunView) -> int:
         if is_working(row.driver, row.driver_until, now=time.time()):
             message = f"Run {run.id} is being worked on by {words(row.driver)}."
             raise RunBusy(message, hint="Wait for its end, or cancel it first.")
-        return _reopen(connection, row.number, RunState(row.state), out_key(row.out))
+        reopened = _reopen(connection, row.number, RunState(row.state), out_key(row.out))
+        if also is not None:
+            also(connection)
+        return reopened
 
     try:
         return database.transact(work)
@@ -143,8 +175,12 @@ def retry(database: Database, run: RunView) -> int:
         raise OutputInUse(message, hint="Wait for its end, or cancel it first.") from error
 
 
-def delete_run(database: Database, run: RunView) -> None:
-    """Delete a run's account, in batches. Its outputs are not touched.
+def delete_run(
+    database: Database, run: RunView, also: Also | None = None, *, logs: Path | None = None
+) -> None:
+    """Delete a run's account, in batches, and its logs. Its outputs are not touched.
+
+    Its own row goes last, so that whoever was cut off can ask for it again.
 
     Raises:
         RunBusy: Somebody works on it.
@@ -157,12 +193,18 @@ def delete_run(database: Database, run: RunView) -> None:
         raise RunBusy(message, hint=f"Cancel it first: grange runs cancel {run.id}")
     while database.transact(lambda connection: _delete_batch(connection, run.number)):
         pass
-    database.transact(
-        lambda connection: connection.execute(delete(runs).where(runs.c.number == run.number))
-    )
+    if logs is not None:
+        shutil.rmtree(logs, ignore_errors=True)
+
+    def work(connection: Connection) -> None:
+        gone = connection.execute(delete(runs).where(runs.c.number == run.number)).rowcount
+        if gone and also is not None:
+            also(connection)
+
+    database.transact(work)
 
 
-def _change(database: Database, run: RunView, new: RunState) -> None:
+def _change(database: Database, run: RunView, new: RunState, also: Also | None) -> None:
     def work(connection: Connection) -> None:
         query = select(runs.c.state).where(runs.c.number == run.number).with_for_update()
         state = RunState(connection.execute(query).scalar_one())
@@ -170,6 +212,8 @@ def _change(database: Database, run: RunView, new: RunState) -> None:
             raise RunEnded(f"Run {run.id} has ended already: it is {state}.")
         if state is not new:
             connection.execute(_to(run.number, move(state, new)))
+            if also is not None:
+                also(connection)
 
     database.transact(work)
 

@@ -5,7 +5,6 @@ What changes runs is imported where it is used: a list of runs must be quick.
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -35,7 +34,11 @@ from grange.runs.reads import Reads
 if TYPE_CHECKING:
     from grange.core.events import Observer
     from grange.engines.base import Engine
+    from grange.runs.control import Also
     from grange.runs.driving import Grip
+    from grange.runs.submission import AlsoSealed
+
+CUT_OFF_SECONDS = 86_400.0
 
 
 class Runs(Reads):
@@ -60,6 +63,7 @@ class Runs(Reads):
         spec: RunSpec,
         found: Iterable[NewItem],
         id: str | None = None,  # noqa: A002
+        also: AlsoSealed | None = None,
     ) -> Submitted:
         """Put a run on disk, streaming its items.
 
@@ -68,6 +72,9 @@ class Runs(Reads):
 
         The very same request as that of an unfinished run goes on with that
         one: inputs that are new by now join it, unless somebody works on it.
+
+        Of this and of what changes a run, `also` is done in the very transaction
+        that makes it true, and not when there was nothing to do.
 
         Raises:
             OutputInUse: An unfinished run of another request writes to the same place.
@@ -97,7 +104,7 @@ class Runs(Reads):
                 with suppress(GrangeError):
                     submission.withdraw(self._database, opened)
             raise
-        submission.seal(self._database, opened)
+        submission.seal(self._database, opened, also)
         return Submitted(run=queries.find_run(self._database, opened.id), resumed=opened.known)
 
     def drive(
@@ -194,11 +201,12 @@ class Runs(Reads):
 
         control.note(self._database, run, text)
 
-    def cancel(self, run: RunView) -> RunView:
+    def cancel(self, run: RunView, also: Also | None = None) -> RunView:
         """Call the run off: whoever drives it stops within seconds; else it ends here and now."""
         from grange.runs import control
 
-        while control.ask_cancel(self._database, run):
+        while control.ask_cancel(self._database, run, also):
+            also = None  # Once is enough.
             try:
                 self._cancel_here(run)
             except RunBusy:
@@ -207,35 +215,48 @@ class Runs(Reads):
             break
         return queries.find_run(self._database, run.id)
 
-    def pause(self, run: RunView) -> RunView:
+    def pause(self, run: RunView, also: Also | None = None) -> RunView:
         """Let the run stand still until somebody resumes it."""
         from grange.runs import control
 
-        control.pause(self._database, run)
+        control.pause(self._database, run, also)
         return queries.find_run(self._database, run.id)
 
-    def unpause(self, run: RunView) -> RunView:
+    def unpause(self, run: RunView, also: Also | None = None) -> RunView:
         """Let a paused run wait for a driver again."""
         from grange.runs import control
 
-        control.unpause(self._database, run)
+        control.unpause(self._database, run, also)
         return queries.find_run(self._database, run.id)
 
-    def retry(self, run: RunView) -> RunView:
+    def retry(self, run: RunView, also: Also | None = None) -> RunView:
         """Open the run's failed and cancelled items again."""
         from grange.runs import control
 
-        control.retry(self._database, run)
+        control.retry(self._database, run, also)
         return queries.find_run(self._database, run.id)
 
-    def delete(self, run: RunView, *, outputs: bool = False) -> None:
+    def delete(self, run: RunView, also: Also | None = None, *, outputs: bool = False) -> None:
         """Delete the run's account and logs; its outputs too, when `outputs` says so."""
         from grange.runs import control
 
         if outputs:
             self._delete_outputs(run)
-        control.delete_run(self._database, run)
-        shutil.rmtree(self.logs_of(run), ignore_errors=True)
+        control.delete_run(self._database, run, also, logs=self.logs_of(run))
+
+    def sweep(self, *, clock: Callable[[], float] = time.time) -> int:
+        """Call off what a server's users began to submit and never did again; says how many.
+
+        Their requests were cut off, and nothing repeated them for a day.
+        """
+        from grange.runs import control, driving
+
+        now = clock()
+        numbers = control.cut_off(self._database, silent_since=now - CUT_OFF_SECONDS)
+        for number in numbers:
+            driving.cancel_rest(self._database, number, now=now)
+            control.close_cancelled(self._database, number, now=now)
+        return len(numbers)
 
     def logs_of(self, run: RunView) -> Path:
         """The folder of the run's logs."""

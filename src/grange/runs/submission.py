@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -24,6 +24,9 @@ from grange.storage import uri_key
 # that other writers get their turn and memory stays flat.
 BATCH = 10_000
 
+
+# What else is to be written once a run is whole, given its number of items.
+AlsoSealed = Callable[[Connection, int], object]
 
 # How long a submitter may be silent before another may go on with its submission.
 SUBMITTER_LEASE_SECONDS = 60.0
@@ -82,7 +85,7 @@ def add_items(database: Database, opened: Opened, found: Iterable[NewItem]) -> N
         database.transact(work)
 
 
-def seal(database: Database, opened: Opened) -> None:
+def seal(database: Database, opened: Opened, also: AlsoSealed | None = None) -> None:
     """Make the run complete: from here on it is on disk, whole, and may be worked on.
 
     Raises:
@@ -112,6 +115,8 @@ def seal(database: Database, opened: Opened) -> None:
                 driver_until=None,
             )
         )
+        if also is not None:
+            also(connection, number)
         return True
 
     if not database.transact(work):

@@ -18,13 +18,15 @@ from grange.core.ids import looks_like_id, new_id
 from grange.core.states import RunState
 from grange.errors import DatabaseBusy, ItemNotFound, RunBusy, UsageError
 from grange.runs.itempages import ItemFilter
-from grange.runs.models import AttemptView, RunView, Submitted
+from grange.runs.models import AttemptView, RunSpec, RunView, Submitted
 from grange.runs.pages import RunFilter
 from grange.server import access, offers, published, shown, submitting, visitors
 from grange.server.downloads import Download
 
 if TYPE_CHECKING:
     from grange.accounts.models import Actor
+    from grange.runs.control import Also
+    from grange.runs.submission import AlsoSealed
     from grange.server.parts import Parts
 
 
@@ -217,8 +219,6 @@ class Desk:
             return self._shown(known).model_copy(update={"resumed": True})
         prepared = submitting.prepare(self._parts, self.actor, new, run)
         submitted = self._put(prepared, run)
-        detail = {"pipeline": new.pipeline, "items": submitted.run.counts.total}
-        self._record("run.submitted", submitted.run, **detail)
         self._parts.wake()
         told = {"skipped": dict(prepared.scan.skipped), "resumed": submitted.resumed}
         return self._shown(submitted.run).model_copy(update=told)
@@ -250,36 +250,33 @@ class Desk:
         changed = self._runs.change(
             run, name=change.name, priority=change.priority, shared_with=change.group
         )
-        self._record("run.changed", run, **change.model_dump(exclude_none=True))
+        detail = change.model_dump(exclude_none=True)
+        self._parts.accounts.record(self.actor, "run.changed", f"run {run.id}", detail=detail)
         return self._shown(changed)
 
     def cancel(self, ref: str) -> schemas.Run:
         """Call the run off; whoever drives it stops within seconds."""
         run = self._mine(ref)
-        cancelled = self._runs.cancel(run)
-        self._record("run.cancelled", run)
+        cancelled = self._runs.cancel(run, self._recording("run.cancelled", run))
         return self._shown(cancelled)
 
     def pause(self, ref: str) -> schemas.Run:
         """Let the run stand still until somebody resumes it."""
         run = self._mine(ref)
-        paused = self._runs.pause(run)
-        self._record("run.paused", run)
+        paused = self._runs.pause(run, self._recording("run.paused", run))
         return self._shown(paused)
 
     def resume(self, ref: str) -> schemas.Run:
         """Let a run go on that is paused, or that waits because something was in its way."""
         run = self._mine(ref)
-        resumed = self._runs.unpause(run)
-        self._record("run.resumed", run)
+        resumed = self._runs.unpause(run, self._recording("run.resumed", run))
         self._parts.wake()
         return self._shown(resumed)
 
     def retry(self, ref: str) -> schemas.Run:
         """Open the run's failed and cancelled items again."""
         run = self._mine(ref)
-        retried = self._runs.retry(run)
-        self._record("run.retried", run)
+        retried = self._runs.retry(run, self._recording("run.retried", run))
         self._parts.wake()
         return self._shown(retried)
 
@@ -293,15 +290,15 @@ class Desk:
         if not run.state.is_finished():
             raise RunBusy(f"Run {run.id} has not ended.", hint="Cancel it first.")
         published.remove(run, self._parts.outputs)
-        self._runs.delete(run)
-        self._record("run.deleted", run)
+        self._runs.delete(run, self._recording("run.deleted", run))
 
     def _put(self, prepared: submitting.Prepared, run: str) -> Submitted:
         """Submit, unless the same request is under way: then its end is waited for."""
         deadline = time.monotonic() + PATIENCE_SECONDS
+        recording = self._recording_submission(prepared.spec, run)
         while True:
             try:
-                return self._runs.submit(prepared.spec, prepared.items(), run)
+                return self._runs.submit(prepared.spec, prepared.items(), run, recording)
             except RunBusy:
                 if time.monotonic() > deadline:
                     message = f"Run {run} is still being submitted."
@@ -325,8 +322,19 @@ class Desk:
         names = self._parts.accounts.names({run.owner for run in found if run.owner})
         return [shown.run_shown(run, names, self._veil) for run in found]
 
-    def _record(self, action: str, run: RunView, **detail: object) -> None:
-        self._parts.accounts.record(self.actor, action, f"run {run.id}", detail=detail)
+    def _recording(self, action: str, run: RunView) -> Also:
+        record, target = self._parts.accounts.record, f"run {run.id}"
+        return lambda connection: record(self.actor, action, target, connection=connection)
+
+    def _recording_submission(self, spec: RunSpec, run: str) -> AlsoSealed:
+        record, target = self._parts.accounts.record, f"run {run}"
+        return lambda connection, items: record(
+            self.actor,
+            "run.submitted",
+            target,
+            detail={"pipeline": spec.pipeline, "items": items},
+            connection=connection,
+        )
 
 
 async def desk_of(request: Request) -> Desk:

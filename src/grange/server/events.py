@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING
 
 from grange.client.schemas import runs as schemas
 from grange.errors import RequestInvalid, TooMany
+from grange.server.rechecks import Rechecks, Still
 from grange.server.shown import Veil, ended_shown
 from grange.server.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from grange.accounts.models import Actor
     from grange.runs.models import ItemView, RunView
     from grange.runs.pages import Sight
     from grange.runs.service import Runs
@@ -59,6 +61,7 @@ class Listener:
     sight: Sight
     all_runs: bool
     places: dict[str, Place]  # by the run's id
+    actor: Actor | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     snapshots: dict[str, bytes] = field(default_factory=dict)  # of each run only the newest
     items: deque[tuple[str, Place, bytes]] = field(default_factory=deque)
@@ -117,12 +120,19 @@ class Channel:
 class Hub:
     """Tells listeners about runs. Belongs to the event loop that it is first used in."""
 
-    def __init__(self, runs: Runs, *, home: Path, limit: int) -> None:
-        """Tell of these runs to at most so many streams at once; of `home` it says nothing."""
+    def __init__(
+        self, runs: Runs, *, home: Path, limit: int, still: Still = lambda them: [True] * len(them)
+    ) -> None:
+        """Tell of these runs to at most so many streams at once; of `home` it says nothing.
+
+        `still` is asked now and then which of those who listen would be let in as they were;
+        the streams of the others end.
+        """
         self._runs = runs
         self._veil = Veil(home)
         self._limit = limit
         self._snapshots = Snapshots(runs, self._veil)
+        self._rechecks = Rechecks(still)
         self._listeners: set[Listener] = set()
         self._users: Counter[str] = Counter()
         self._channels: dict[int, Channel] = {}
@@ -143,6 +153,7 @@ class Hub:
         runs: Sequence[RunView],
         all_runs: bool = False,
         after: str | None = None,
+        actor: Actor | None = None,
     ) -> Listener:
         """Take a listener in, to be given to `stream`; its runs are those that it may see.
 
@@ -157,7 +168,7 @@ class Hub:
         if len(runs) > RUNS_PER_STREAM:
             message = f"One stream follows at most {RUNS_PER_STREAM} runs."
             raise RequestInvalid(message, hint="Follow `runs`, or open another stream.")
-        listener = Listener(user, sight, all_runs, _places(after, runs))
+        listener = Listener(user, sight, all_runs, _places(after, runs), actor)
         self._listeners.add(listener)
         self._users[user] += 1
         return listener
@@ -259,6 +270,7 @@ class Hub:
         while self._listeners:
             try:
                 await self._look()
+                await self._rechecks.look(list(self._listeners))
             except Exception:
                 # A database that is away for a moment is no reason to fall silent for good.
                 log.exception("the ledger could not be looked into for events")

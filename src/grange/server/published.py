@@ -18,6 +18,8 @@ from grange.server.downloads import Download
 from grange.storage import Stored, file_uri, open_store
 
 OWN_FILES = (REPORT_FILE, RUN_FILE, ITEMS_FILE)
+# What a folder's name ends with while it is being removed.
+DELETED = ".deleted"
 # Of the pipeline's own report, so many files are listed.
 MOST_REPORT_FILES = 1000
 
@@ -85,9 +87,15 @@ def remove(run: RunView, below: Path) -> None:
     """Remove the run's whole folder, if it is one that the server has made."""
     folder = below / run.id
     if run.owner is not None and open_store(run.out).url == open_store(folder.as_uri()).url:
-        aside = folder.with_name(f".{run.id}.deleted")
+        aside = folder.with_name(f".{run.id}{DELETED}")
         if folder.exists() and not aside.exists():
             os.rename(folder, aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def sweep(below: Path) -> None:
+    """Remove what is left of folders whose removal was cut off."""
+    for aside in below.glob(f".*{DELETED}"):
         shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from grange.client.schemas import runs as schemas
 from grange.errors import ParameterInvalid
 from grange.pipelines import catalog, parameters
+from grange.pipelines.base import NOWHERE
 from grange.runs.inputs import Root, Scan
 from grange.runs.models import NewItem, RunSpec
 from grange.server import access
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 # How many item paths a dry run shows.
 EXAMPLES = 10
-# Where nobody stands: parameters that are paths have to be whole ones.
-NOWHERE = Path("/nowhere")
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from grange.core.ids import looks_like_id, new_id
-from grange.db import Database
+from grange.db import Database, Duplicate
 from grange.errors import FolderNotFound, StoreMissing, StorePathRefused
 from grange.storage import check_path
 from grange.storage.folders import remove_tree
@@ -65,8 +65,10 @@ class Folders:
         self._database = database
         self._places = places
 
-    def make(self, folder: Folder) -> Folder:
+    def make(self, folder: Folder, also: Callable[[Connection], object]) -> Folder:
         """Make a folder; one that has this id and owner already is returned as it is.
+
+        `also` is done in the same transaction, once, when the folder is new.
 
         Raises:
             FolderNotFound: Somebody else's folder has this id.
@@ -79,10 +81,18 @@ class Folders:
         }
 
         def work(connection: Connection) -> Record | None:
-            self._database.insert_new(connection, folders, [row])
-            return connection.execute(select(folders).where(folders.c.id == folder.id)).first()
+            query = select(folders).where(folders.c.id == folder.id)
+            there = connection.execute(query).first()
+            if there is None:
+                connection.execute(insert(folders).values(row))
+                also(connection)
+            return there or connection.execute(query).first()
 
-        made = self._database.transact(work)
+        try:
+            made = self._database.transact(work)
+        except Duplicate:
+            # Another request with the same id was faster.
+            made = self._database.transact(work)
         if made is None or made.owner != folder.owner:
             raise not_found(folder.id)
         with told("make a folder", "", root=self._places.home):

@@ -21,6 +21,7 @@ from grange.errors import (
     TaskError,
     TaskTimedOut,
 )
+from grange.pipelines.base import NOWHERE
 from grange.pipelines.catalog import check_params, find, function_key, parse_settings
 from tests.pipelines.works import FolderWork, part_of
 
@@ -371,6 +372,20 @@ def test_parameters_survive_their_way_to_a_worker(tmp_path: Path) -> None:
 
     assert params == again
     assert f"{tmp_path}/sub" == params.directory
+
+
+def test_whoever_asks_from_afar_has_no_folder(field: Field) -> None:
+    """On a server a command runs in an empty folder of its own, and only whole paths are taken."""
+    command = find("command")
+    params: Any = check_params(command, {"shell": "pwd -P"}, cwd=NOWHERE)
+    again: Any = check_params(command, params.model_dump(mode="json"))
+    work = field.run("shell=pwd -P; ls -A", directory="")
+
+    assert ("", "") == (params.directory, again.directory)
+    assert f"{work.scratch.resolve()}\n" == work.out
+    assert {} == command.models(check_params(command, {"shell": "sh README.md"}, cwd=NOWHERE))
+    with pytest.raises(ParameterInvalid, match="whole path"):
+        check_params(command, {"shell": "true", "directory": "sub"}, cwd=NOWHERE)
 
 
 def _key(folder: Path, **values: Any) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from grange.pipelines.base import INCIDENTAL, Bytes, Parameters
+from grange.pipelines.base import INCIDENTAL, NOWHERE, Bytes, Parameters
 from grange.pipelines.command.shell import VARIABLE_PREFIX, fill_shell
 from grange.pipelines.command.template import (
     IDENTIFIER,
@@ -56,7 +56,7 @@ class CommandParameters(Parameters):
     directory: Annotated[str, INCIDENTAL] = Field(
         default="",
         description="The folder where the command runs; by default the one where the run was "
-        "asked for.",
+        "asked for, and on a server an empty one for each attempt.",
     )
 
     @property
@@ -86,7 +86,12 @@ class CommandParameters(Parameters):
         if more and isinstance(values, Mapping):
             known["values"] = {**values, **more}
         cwd = (info.context or {}).get("cwd") or _own_directory()
-        known["directory"] = _absolute(known.get("directory") or "", cwd)
+        asked = known.get("directory")
+        if cwd == NOWHERE and isinstance(asked, str) and asked and not os.path.isabs(asked):
+            raise ValueError(f"directory has to be a whole path on the server, not {asked!r}")
+        # A text of no letters was checked before: it stays what it is, wherever that is done.
+        nowhere = asked == "" or (asked is None and cwd == NOWHERE)
+        known["directory"] = "" if nowhere else _absolute(asked or "", cwd)
         return known
 
     @field_validator("command", mode="before")

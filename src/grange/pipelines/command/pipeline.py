@@ -135,7 +135,8 @@ class _Prepared:
 def _digest(directory: str, word: str) -> str | None:
     try:
         path = Path(directory, word)
-        if not word or not path.is_file():
+        # Without a folder to begin at, a relative path names nothing.
+        if not word or not path.is_absolute() or not path.is_file():
             return None
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

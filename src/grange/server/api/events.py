@@ -68,6 +68,7 @@ async def follow_events(
         runs=runs,
         all_runs=ALL_RUNS in topic,
         after=last_event_id or after,
+        actor=desk.actor,
     )
     return EventStream(here.hub, listener, runs, request)
 
