@@ -5,6 +5,7 @@ from __future__ import annotations
 from grange.client.schemas import files as schemas
 from grange.client.schemas.basis import Page
 from grange.server.api.basis import After, IdInPath, Limit, Router, page
+from grange.server.heavy import UNPACKING
 from grange.server.idempotency import Repeatable
 from grange.server.visitors import Here, Submitter, Visitor
 from grange.uploads.models import NamedFile
@@ -65,9 +66,12 @@ def add_files(
 
 
 @router.post("/{folder}/archives")
-def unpack_archive(
+async def unpack_archive(
     folder: IdInPath, body: schemas.Unpack, submitter: Submitter, here: Here
 ) -> schemas.Unpacked:
     """Unpack a finished upload of a .zip or .tar(.gz|.bz2|.xz) into a folder."""
-    unpacked = here.uploads.unpack(submitter, folder, body.upload)
-    return schemas.Unpacked.model_validate(unpacked)
+    unpack = here.uploads.unpack
+    return await UNPACKING.do(
+        submitter.user.id,
+        lambda: schemas.Unpacked.model_validate(unpack(submitter, folder, body.upload)),
+    )

@@ -12,6 +12,7 @@ from grange.core.states import RunState
 from grange.runs.pages import RunFilter
 from grange.server.api.basis import After, Limit, Router, Words
 from grange.server.desk import DeskOf
+from grange.server.heavy import SUBMITTING
 from grange.server.idempotency import Repeatable
 
 router = Router(prefix="/runs", tags=["runs"])
@@ -48,15 +49,18 @@ Wanted = Annotated[RunFilter, Depends(_wanted)]
 
 
 @router.post("", status_code=201)
-def submit_run(body: schemas.NewRun, desk: DeskOf, once: Repeatable) -> schemas.Run:
+async def submit_run(body: schemas.NewRun, desk: DeskOf, once: Repeatable) -> schemas.Run:
     """Submit a run: it is on disk, whole, before the answer comes."""
-    return once.make(schemas.Run, body, lambda run: desk.submit(body, run))
+    return await SUBMITTING.do(
+        desk.actor.user.id,
+        lambda: once.make(schemas.Run, body, lambda run: desk.submit(body, run)),
+    )
 
 
 @router.post("/plan")
-def plan_run(body: schemas.NewRun, desk: DeskOf) -> schemas.RunPlan:
+async def plan_run(body: schemas.NewRun, desk: DeskOf) -> schemas.RunPlan:
     """Say what a run would do, and do nothing."""
-    return desk.plan(body)
+    return await SUBMITTING.do(desk.actor.user.id, lambda: desk.plan(body))
 
 
 @router.get("")
