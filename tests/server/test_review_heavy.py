@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from grange.errors import TooMany
-from grange.server.heavy import Heavy
+from grange.server.heavy import Heavy, PerUser
 
 
 def test_few_are_done_at_once_and_all_get_their_turn() -> None:
@@ -63,3 +63,15 @@ def test_what_goes_wrong_gives_the_turn_back() -> None:
                 await heavy.do("mia", fail)
 
     asyncio.run(crowd())
+
+
+def test_a_user_takes_no_more_places_than_there_are_for_one() -> None:
+    """The next user still gets one, and each that is given back is free again."""
+    places = PerUser(2)
+    with places.place("mia"), places.place("mia"):
+        with pytest.raises(TooMany), places.place("mia"):
+            pass
+        with places.place("otto"):
+            pass
+    with places.place("mia"):
+        pass

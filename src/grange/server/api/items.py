@@ -13,6 +13,7 @@ from grange.core.states import ItemState
 from grange.runs.itempages import ItemFilter
 from grange.server import downloads
 from grange.server.api.basis import After, Limit, Router, Words
+from grange.server.api.outputs import Downloading
 from grange.server.api.runs import RunInPath
 from grange.server.desk import DeskOf
 
@@ -75,7 +76,7 @@ def show_log(
     run: RunInPath,
     item: Number,
     written: Annotated[Written, Depends()],
-    desk: DeskOf,
+    desk: Downloading,
     request: Request,
 ) -> Response:
     """What an attempt wrote to stdout or stderr; takes ranges."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Path, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from grange.client.schemas.basis import Page
@@ -12,10 +13,19 @@ from grange.client.schemas.runs import OutputFile
 from grange.server import downloads
 from grange.server.api.basis import After, Limit, Router
 from grange.server.api.runs import RunInPath
-from grange.server.desk import DeskOf
+from grange.server.desk import Desk, DeskOf
+from grange.server.heavy import DOWNLOADS
 
 router = Router(prefix="/runs/{run}", tags=["outputs"])
 
+
+async def _downloading(desk: DeskOf) -> AsyncIterator[Desk]:
+    """The desk of whoever downloads, who has a place for that until all is sent."""
+    with DOWNLOADS.place(desk.actor.user.id):
+        yield desk
+
+
+Downloading = Annotated[Desk, Depends(_downloading)]
 Inline = Annotated[
     bool, Query(description="Show it in place, if it is of a kind that can do no harm.")
 ]
@@ -35,7 +45,7 @@ def list_outputs(
     response_class=StreamingResponse,
     responses={200: {"description": "All files.", "content": {"application/zip": {}}}},
 )
-def download_all(run: RunInPath, desk: DeskOf) -> StreamingResponse:
+def download_all(run: RunInPath, desk: Downloading) -> StreamingResponse:
     """All that a run has published, as one archive that is made while you read it."""
     found, chunks = desk.archive(run)
     headers = {"content-disposition": downloads.disposition(f"{found.name or found.id}.zip")}
@@ -54,7 +64,7 @@ def download_all(run: RunInPath, desk: DeskOf) -> StreamingResponse:
     },
 )
 def download_output(
-    run: RunInPath, path: FilePath, desk: DeskOf, request: Request, *, inline: Inline = False
+    run: RunInPath, path: FilePath, desk: Downloading, request: Request, *, inline: Inline = False
 ) -> Response:
     """Download a published file; takes one range, and conditions on the ETag."""
     return downloads.answer(request, desk.open_output(run, path), inline=inline)
