@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from grange.db import open_database, prepare
 from tests import services
 
 _home_numbers = itertools.count()
@@ -109,6 +110,30 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """Run the test once on each of the three databases."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.postgresql),
+        pytest.param("mariadb", marks=pytest.mark.mariadb),
+    ]
+)
+def prepared_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Run the test once on each of the three databases, with all tables and nothing in them."""
+    if request.param == "sqlite":
+        url: str = request.getfixturevalue("sqlite_url")
+        _prepare(url)
+        yield url
+        return
+    server: services.Server = request.getfixturevalue(f"{request.param}_server")
+    with server.prepared_database(_prepare) as url:
+        yield url
+
+
+def _prepare(url: str) -> None:
+    with contextlib.closing(open_database(url)) as database:
+        prepare(database)
 
 
 @pytest.fixture

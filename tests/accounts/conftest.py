@@ -14,10 +14,9 @@ from tests.accounts.sites import Site
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(prepared_url: str) -> Iterator[Database]:
     """Give a migrated database, once of each kind."""
-    with closing(open_database(database_url)) as opened:
-        prepare(opened)
+    with closing(open_database(prepared_url)) as opened:
         yield opened
 
 

@@ -7,15 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from grange.db import Database, open_database, prepare
+from grange.db import Database, open_database
 from tests.runs.ledgers import Hand
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
+def database(prepared_url: str) -> Iterator[Database]:
     """Give a migrated database, once of each kind."""
-    opened = open_database(database_url)
-    prepare(opened)
+    opened = open_database(prepared_url)
     yield opened
     opened.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -184,3 +185,24 @@ def test_a_run_lives_and_goes(place: tuple[Serving, Works], cast: Cast) -> None:
     actions = [one["action"] for one in noted if run in one["target"]]
     words = ("deleted", "retried", "cancelled", "resumed", "paused", "submitted")
     assert [f"run.{word}" for word in words] == actions
+
+
+def test_a_folder_stays_as_long_as_a_run_needs_it(place: tuple[Serving, Works], cast: Cast) -> None:
+    """Nobody takes the inputs from under a run; ended, it needs them no more."""
+    folder = cast.member.post("/folders", json={"name": "in"}).json()["id"]
+    headers = {
+        "Tus-Resumable": "1.0.0",
+        "Upload-Length": "1",
+        "Upload-Metadata": f"filename YQ==,folder {b64encode(folder.encode()).decode()}",
+        "Content-Type": "application/offset+octet-stream",
+    }
+    assert 201 == cast.member.post("/uploads", content=b"x", headers=headers).status_code
+    request = {**place[1].request(place[1].share, "sleep 60"), "inputs": [{"folder": folder}]}
+    run = works.submit(cast.member, request)["id"]
+
+    refused = cast.member.delete(f"/folders/{folder}")
+    assert (409, "conflict") == (refused.status_code, refused.json()["code"])
+    assert run in refused.json()["detail"]
+    cast.member.post(f"/runs/{run}/cancel")
+    works.ended(cast.member, run)
+    assert 204 == cast.member.delete(f"/folders/{folder}").status_code

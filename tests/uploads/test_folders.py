@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from grange import errors
-from grange.db import open_database, prepare
+from grange.db import open_database
 from grange.uploads import blobs
 from grange.uploads.models import NamedFile
 from tests.uploads.rig import ADA, MIA, OTTO, Rig, digest
@@ -50,12 +50,10 @@ REFUSED = [
 
 
 @pytest.fixture
-def everywhere(database_url: str, tmp_path: Path) -> Iterator[Rig]:
+def everywhere(prepared_url: str, tmp_path: Path) -> Iterator[Rig]:
     """Give the service on each of the three databases."""
-    with closing(open_database(database_url)) as db:
-        prepare(db)
-        with closing(Rig(db, tmp_path / "home")) as rig:
-            yield rig
+    with closing(open_database(prepared_url)) as db, closing(Rig(db, tmp_path / "home")) as rig:
+        yield rig
 
 
 def named(path: str, data: bytes) -> NamedFile:
@@ -284,3 +282,20 @@ def _finished(rig: Rig) -> list[str]:
     with rig.db.read() as connection:
         query = select(uploads.c.id).where(uploads.c.sha256.is_not(None))
         return list(connection.execute(query).scalars())
+
+
+def test_what_a_user_has_sent_goes_with_the_user(everywhere: Rig) -> None:
+    """Folders, contents and what is on its way; what others have sent too stays theirs."""
+    for actor in (MIA, OTTO):
+        folder = everywhere.uploads.make_folder(actor).id
+        everywhere.send(b"the same", actor=actor, name="a", folder=folder)
+    everywhere.send(b"her own", name="b")
+    everywhere.uploads.begin(MIA, size=10, name="c")
+
+    everywhere.uploads.forget_user(MIA.user.id)
+    everywhere.uploads.sweep()
+
+    assert (0, 8) == tuple(everywhere.uploads.used_bytes(one.user.id) for one in (MIA, OTTO))
+    assert {digest(b"the same")} == everywhere.contents()
+    assert {"a": b"the same"} == everywhere.content(folder, OTTO)
+    assert [] == everywhere.leftovers()

@@ -165,6 +165,17 @@ def waiting_runs(database: Database, *, limit: int = 100) -> list[RunView]:
     return [view for view in views if view.driver is None]
 
 
+def unfinished_over(database: Database, folder: str) -> str | None:
+    """The id of an unfinished run of the server whose inputs lie in this very folder."""
+    going = [str(state) for state in UNFINISHED]
+    query = select(runs.c.id, runs.c.plan).where(runs.c.state.in_(going), runs.c.owner.is_not(None))
+    with database.read() as connection:
+        for row in connection.execute(query):
+            if any(path == folder for _, path in row.plan.get("roots", ())):
+                return str(row.id)
+    return None
+
+
 def _views(sight: Sight) -> list[tuple[Any, ...]]:
     """The conditions that make a run visible: each one alone does, and has an index."""
     if sight.everything:

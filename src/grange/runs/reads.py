@@ -93,6 +93,10 @@ class Reads:
         """The server's runs that nobody drives, the next one first."""
         return pages.waiting_runs(self._database)
 
+    def unfinished_over(self, folder: str) -> str | None:
+        """The id of an unfinished run of the server whose inputs lie in this very folder."""
+        return pages.unfinished_over(self._database, folder)
+
     def page_of_items(
         self, run: RunView, wanted: ItemFilter, *, after: str | None, limit: int
     ) -> Part:

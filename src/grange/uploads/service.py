@@ -21,7 +21,8 @@ from grange.uploads.models import Added, Folder, FolderFile, NamedFile, Swept, U
 from grange.uploads.pieces import Pieces
 from grange.uploads.places import Places
 from grange.uploads.quotas import largest, total_bytes, used_bytes
-from grange.uploads.tables import blobs, uploads
+from grange.uploads.tables import blobs, folder_files, uploads
+from grange.uploads.tables import folders as folder_table
 from grange.uploads.unpack import Unpacker
 
 if TYPE_CHECKING:
@@ -148,11 +149,12 @@ class Uploads:
     def make_folder(self, actor: Actor, name: str = "", id: str | None = None) -> Folder:  # noqa: A002
         """Make a folder, with an id chosen before if the caller has one; repeating that is safe."""
         chosen = id or new_id()
-        made = self._folders.make(
-            Folder(id=chosen, owner=actor.user.id, name=name, created_at=time.time())
-        )
-        self._record(actor, "folder.created", f"folder {made.id}")
-        return made
+        folder = Folder(id=chosen, owner=actor.user.id, name=name, created_at=time.time())
+
+        def recorded(connection: Connection) -> None:
+            self._record(actor, "folder.created", f"folder {chosen}", connection=connection)
+
+        return self._folders.make(folder, recorded)
 
     def folders(self, actor: Actor, after: str | None = None, limit: int = 50) -> Page[Folder]:
         """The actor's own folders, the newest first."""
@@ -193,6 +195,18 @@ class Uploads:
             self._pieces.discard(upload)
         self._folders.remove(folder)
         self._contents.release(digests)
+
+    def forget_user(self, user: str) -> None:
+        """Let go of all that a user has sent who is gone; the next sweep gives the room back."""
+        theirs = select(folder_table.c.id).where(folder_table.c.owner == user)
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(folder_files).where(folder_files.c.folder.in_(theirs)))
+            for table in (folder_table, uploads, blobs):
+                connection.execute(delete(table).where(table.c.owner == user))
+
+        with self._contents.deleting():
+            self._database.transact(work)
 
     def files(
         self, actor: Actor, folder: str, after: str | None = None, limit: int = 1000
@@ -257,6 +271,14 @@ class Uploads:
         """
         self._folders.mend(self.folder(actor, folder))
         return self._places.folder(folder)
+
+    def place_of(self, actor: Actor, folder: str) -> Path:
+        """Like `path_of`, without a look at whether all is there.
+
+        Raises:
+            FolderNotFound: There is none of this id, or it is not the actor's.
+        """
+        return self._places.folder(self.folder(actor, folder).id)
 
     # Room
 

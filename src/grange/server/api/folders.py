@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grange.client.schemas import files as schemas
 from grange.client.schemas.basis import Page
+from grange.errors import Conflict
 from grange.server.api.basis import After, IdInPath, Limit, Router, page
 from grange.server.heavy import UNPACKING
 from grange.server.idempotency import Repeatable
@@ -43,7 +44,13 @@ def show_folder(folder: IdInPath, visitor: Visitor, here: Here) -> schemas.Folde
 
 @router.delete("/{folder}", status_code=204)
 def delete_folder(folder: IdInPath, submitter: Submitter, here: Here) -> None:
-    """Delete a folder, and the uploads that are on their way to it."""
+    """Delete a folder, and the uploads on their way to it, unless an unfinished run needs it."""
+    run = here.runs.unfinished_over(str(here.uploads.place_of(submitter, folder)))
+    if run is not None:
+        raise Conflict(
+            f"Run {run} reads from this folder and has not ended.",
+            hint="Wait for its end, or cancel it first.",
+        )
     here.uploads.delete_folder(submitter, folder)
 
 

@@ -68,8 +68,9 @@ def change_user(
 
 @router.delete("/{user}", status_code=204)
 def delete_user(user: IdInPath, admin: Administrator, here: Here) -> None:
-    """Delete a user with their sessions and tokens; the audit log keeps what they did."""
+    """Delete a user with their sessions, tokens and sent files; their runs and audit log stay."""
     here.accounts.delete_user(admin, user)
+    here.uploads.forget_user(user)
 
 
 @router.post("/{user}/reset", status_code=201)
