@@ -50,7 +50,7 @@ def test_runs_at_work_stand_at_the_top_of_every_page(site: Site, share: Path) ->
     assert row is not None
     assert "Night videos" in row.inner_text()
     for colours in ("light", "dark"):
-        page.emulate_media(color_scheme=colours)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=colours)
         assert [] == Axe().run(page, options=AXE).response["violations"]
     page.keyboard.press("Tab")
     assert f"/runs/{run}" == page.evaluate("document.activeElement.getAttribute('href')")

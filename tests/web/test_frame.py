@@ -264,7 +264,7 @@ def test_a_page_is_light_however_it_came(site: Site, path: str) -> None:
         lambda got: sizes.update({got.url: len(got.body())}) if "/static/" in got.url else None,
     )
     page.goto(path)
-    page.wait_for_function("document.documentElement.dataset.live === 'on'")
+    page.wait_for_selector("html[data-live=on]", state="attached")
 
     assert len(re.findall(r"\.js", " ".join(sizes))) > 3
     assert sum(sizes.values()) < 150_000

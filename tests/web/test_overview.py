@@ -72,7 +72,7 @@ def test_the_overview_shows_what_ended(site: Site) -> None:
 def test_the_overview_is_live(site: Site) -> None:
     """A run comes, goes on and ends before one's eyes, by the page's one stream of events alone."""
     page = site.open("/", site.cast.admin)
-    page.wait_for_function("document.documentElement.dataset.live === 'on'")
+    page.wait_for_selector("html[data-live=on]", state="attached")
     streams: list[str] = []
     page.on("request", lambda one: streams.append(one.url) if "/events?" in one.url else None)
     page.reload()

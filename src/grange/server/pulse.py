@@ -33,7 +33,7 @@ class Series:
 
     step_minutes: int
     ended: list[int]  # items that ended within the step
-    queued: list[int]  # items that had not ended at its end
+    queued: list[int]  # items that had not ended, at most at a time
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def series(runs: Runs, sight: Sight, *, now: float) -> tuple[Series, Series]:
     since = now - DAY_MINUTES * MINUTE_SECONDS
     seen = _seen(runs, sight, since)
     ended = runs.ended_by_minute([run.number for run in seen], since=since)
-    by_minute = _minutes(seen, ended, round_down(now))
+    by_minute = minutes_of(seen, ended, round_down(now))
     return by_minute.last(HOUR_MINUTES, 1), by_minute.last(DAY_MINUTES, 15)
 
 
@@ -61,21 +61,24 @@ def round_down(at: float) -> int:
 
 
 @dataclass(frozen=True)
-class _Minutes:
+class Minutes:
+    """The last day by the minute, the last one now."""
+
     ended: list[int]
     queued: list[int]
 
     def last(self, minutes: int, step: int) -> Series:
+        """So many of the newest minutes, put together in steps."""
         ended, queued = self.ended[-minutes:], self.queued[-minutes:]
         parts = range(0, minutes, step)
         return Series(
             step,
             [sum(ended[part : part + step]) for part in parts],
-            [queued[part + step - 1] for part in parts],
+            [max(queued[part : part + step]) for part in parts],
         )
 
 
-def _minutes(seen: Sequence[RunView], ended: Mapping[int, int], last: int) -> _Minutes:
+def minutes_of(seen: Sequence[RunView], ended: Mapping[int, int], last: int) -> Minutes:
     """From how things stand now back in time: what ended since was waiting, what came was not."""
     came: dict[int, int] = {}
     for run in seen:
@@ -87,7 +90,7 @@ def _minutes(seen: Sequence[RunView], ended: Mapping[int, int], last: int) -> _M
         queued.append(max(0, queue))
         queue += ended.get(minute, 0) - came.get(minute, 0)
     first = last - DAY_MINUTES + 1
-    return _Minutes([ended.get(one, 0) for one in range(first, last + 1)], queued[::-1])
+    return Minutes([ended.get(one, 0) for one in range(first, last + 1)], queued[::-1])
 
 
 def _seen(runs: Runs, sight: Sight, since: float) -> list[RunView]:
