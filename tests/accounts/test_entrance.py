@@ -218,9 +218,12 @@ def test_users_who_are_not_there_cost_a_hash_too(
     )
 
 
-def test_an_email_address_is_guessed_ten_times(site: Site, admin: Actor) -> None:
-    """After ten failures one waits, whatever the password, each time for longer."""
-    others = [Place(address=f"192.0.2.{number}") for number in range(20)]
+@pytest.mark.parametrize("network", ["192.0.2.{}", "2001:db8::{}", "::ffff:192.0.2.{}"])
+def test_an_email_address_is_guessed_ten_times(small_site: Site, network: str) -> None:
+    """After ten failures from a network one waits, whatever the password, each time for longer."""
+    site = small_site
+    site.admin()
+    others = [Place(address=network.format(number)) for number in range(20)]
     for number in range(10):
         assert isinstance(_fail(site, place=others[number]), errors.CredentialsInvalid)
 
@@ -235,6 +238,30 @@ def test_an_email_address_is_guessed_ten_times(site: Site, admin: Actor) -> None
         assert isinstance(_fail(site, place=others[number]), errors.CredentialsInvalid)
 
     assert [60, 120, 240, 480, 900] == waits
+
+
+def test_guesses_elsewhere_lock_nobody_out(site: Site, admin: Actor) -> None:
+    """Whoever guesses at a user's password has to wait; the user, elsewhere, comes in."""
+    guesser = Place(address="192.0.2.1")
+    for _ in range(10):
+        _fail(site, place=guesser)
+
+    assert isinstance(_fail(site, place=guesser), errors.TooMany)
+    site.accounts.log_in(ADMIN, PASSWORD, place=Place(address="198.51.100.1"))
+    assert isinstance(_fail(site, place=guesser), errors.TooMany)
+
+
+def test_an_email_address_is_guessed_a_hundred_times_from_everywhere(small_site: Site) -> None:
+    """Guessing from many networks ends as well, for one e-mail address."""
+    site = small_site
+    site.admin()
+    for number in range(100):
+        place = Place(address=f"192.0.{number}.1")
+        assert isinstance(_fail(site, place=place), errors.CredentialsInvalid)
+
+    assert isinstance(_fail(site, place=Place(address="198.51.100.1")), errors.TooMany)
+    other = _fail(site, "bea@example.org", Place(address="198.51.100.1"))
+    assert isinstance(other, errors.CredentialsInvalid)
 
 
 def test_a_success_clears_the_email_address(small_site: Site) -> None:

@@ -104,7 +104,7 @@ class Entrance(Visits):
             values = {"password": hashed, "name": chosen}
             connection.execute(update(users).where(users.c.id == before.id).values(**values))
             ended = self._end_all(connection, before.id)
-            limits.forgive(connection, before.email)
+            limits.forgive(connection, before.email, place)
             after = the_user(connection, before.id)
             actor = session_actor(after, place=place)
             detail = {"by": str(found.kind)}
@@ -200,7 +200,7 @@ class Entrance(Visits):
             user = find_user(connection, same)
             if user is None:
                 return None
-            limits.forgive(connection, email)
+            limits.forgive(connection, email, place)
             return self._open(connection, user, place)
 
         return self.change(work)

@@ -1,4 +1,7 @@
-"""How often a login may fail: for one e-mail address, and from one network address."""
+"""How often a login may fail: for an e-mail address, from a network, and both together.
+
+Guesses from one network leave the user of the e-mail address, who is elsewhere, a way in.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,24 @@ from grange.accounts.secret import digest
 from grange.accounts.tables import Record, login_failures
 
 WINDOW_SECONDS = 15 * 60.0
-PER_EMAIL = 10
+PER_EMAIL_AND_NETWORK = 10
+PER_EMAIL = 100
 PER_ADDRESS = 50
 
 # The wait after the failure that was one too many; doubled by each that follows.
 FIRST_WAIT_SECONDS = 60.0
 LONGEST_WAIT_SECONDS = 15 * 60.0
 
-# Whoever has an address of IPv6 has all of its network.
+# Whoever has an address of IPv6 has all of its network; of IPv4, perhaps some neighbours.
 IPV6_NETWORK = 64
+IPV4_NETWORK = 24
 
 
 def subjects(email: str, place: Place) -> dict[str, int]:
     """What failures are counted for, each with how many are allowed."""
-    found = {digest(f"email {email}"): PER_EMAIL}
+    found = {_here(email, place): PER_EMAIL_AND_NETWORK, _everywhere(email): PER_EMAIL}
     if place.address:
-        found[digest(f"address {_network(place.address)}")] = PER_ADDRESS
+        found[digest(f"address {_network(place.address, 32)}")] = PER_ADDRESS
     return found
 
 
@@ -69,10 +74,10 @@ def count(connection: Connection, counted: Mapping[str, int], *, now: float) -> 
         )
 
 
-def forgive(connection: Connection, email: str) -> None:
-    """Forget the failures of an e-mail address: its user is here."""
-    subject = digest(f"email {email}")
-    connection.execute(delete(login_failures).where(login_failures.c.subject == subject))
+def forgive(connection: Connection, email: str, place: Place) -> None:
+    """Forget the failures of an e-mail address: its user is here. Other networks' guesses stay."""
+    over = login_failures.c.subject.in_([_here(email, place), _everywhere(email)])
+    connection.execute(delete(login_failures).where(over))
 
 
 def sweep(connection: Connection, *, now: float) -> None:
@@ -99,13 +104,21 @@ def _is_over(row: Record, allowed: int, now: float) -> bool:
     return bool(now - since > WINDOW_SECONDS)
 
 
-def _network(address: str) -> str:
+def _here(email: str, place: Place) -> str:
+    return digest(f"email {email} from {_network(place.address, IPV4_NETWORK)}")
+
+
+def _everywhere(email: str) -> str:
+    return digest(f"email {email}")
+
+
+def _network(address: str, ipv4_network: int) -> str:
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
         return address
-    if isinstance(found, ipaddress.IPv4Address):
-        return str(found)
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.ip_network((found, IPV6_NETWORK), strict=False))
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped is None:
+            return str(ipaddress.ip_network((found, IPV6_NETWORK), strict=False))
+        found = found.ipv4_mapped
+    return str(ipaddress.ip_network((found, ipv4_network), strict=False))
