@@ -112,6 +112,19 @@ def test_one_home_has_one_server(own_server: Serving) -> None:
         assert 200 == nobody.get("/health").status_code
 
 
+def test_a_home_is_not_served_with_another_database(tmp_path: Path) -> None:
+    """What the first database names would be swept away as nobody's by the second."""
+    home = tmp_path / "home"
+    with scene.serving(home):
+        pass
+    refused = _refused(home, "--database", f"sqlite:///{tmp_path}/other.db")
+
+    assert "setting.invalid" == refused["code"]
+    assert "belong to another database" in refused["message"]
+    with scene.serving(home):
+        pass
+
+
 def test_a_killed_server_leaves_its_home_free(serving: Start) -> None:
     """No lock outlives the process that held it."""
     with serving() as first:

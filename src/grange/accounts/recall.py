@@ -62,6 +62,10 @@ class Recall:
         """Close the cache."""
         self._cache.close()
 
+    def site(self) -> str:
+        """What tells this site from every other; no secret, and it never changes."""
+        return digest(f"site {self._genesis()}")[:32]
+
     def _name(self, secret_digest: str) -> str:
         return f"grange:{digest(self._genesis())[:16]}:{secret_digest}"
 

@@ -28,6 +28,10 @@ class Accounts(Entrance, Tokens, Users, Groups, Standing, Auditing):
         """Whoever runs commands on the server's own machine, without logging in."""
         return people.operator()
 
+    def site(self) -> str:
+        """What tells this site's database from every other one."""
+        return self.recall.site()
+
     def sweep(self) -> None:
         """Delete what is over: sessions, keys, failed logins, tokens and requests of long ago."""
         now = self.clock()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from grange.settings import Settings
 
 LOCK_NAME = "serve.lock"
+# Says which database this home belongs to.
+SITE_NAME = "site"
 PRIVATE = 0o700
 
 
@@ -99,6 +101,7 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
     cache = open_cache(settings.sessions)
     accounts = Accounts(database, cache)
     opened.callback(accounts.close)
+    _check_home(settings.home, accounts.site())
     uploads = Uploads(
         database, settings.home, quota_bytes=settings.quota_bytes, record=accounts.record
     )
@@ -130,6 +133,33 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
         url=url,
         is_driven=driver.is_alive,
     )
+
+
+def _check_home(home: Path, site: str) -> None:
+    """Refuse a home of another database: what that one names would seem to be named by nobody."""
+    file = home / SITE_NAME
+    try:
+        known = file.read_text(encoding="ascii", errors="replace").strip()
+    except FileNotFoundError:
+        _keep(file, f"{site}\n")
+        return
+    if known != site:
+        raise SettingInvalid(
+            f"The files in {home} belong to another database than the one that is set.",
+            hint="Set the database that this home was served with, or another home: GRANGE_HOME. "
+            f"When the database is gone for good, and the files may go, delete {file}.",
+        )
+
+
+def _keep(file: Path, text: str) -> None:
+    """Write a small file so that it is there whole, or not at all."""
+    fresh = file.with_name(f"{file.name}.new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="ascii") as written:
+        written.write(text)
+        written.flush()
+        os.fsync(written.fileno())
+    fresh.replace(file)
 
 
 def _close_to_others(home: Path) -> None:
