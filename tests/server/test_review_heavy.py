@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import threading
+import time
 
+import httpx
 import pytest
 
 from grange.errors import TooMany
 from grange.server.heavy import Heavy, PerUser
+from tests.server.scene import Cast, Serving
+
+SECONDS = 30.0
+SENDING_AT_ONCE = 64
+SIZE = 9999
+PIECE = {"Tus-Resumable": "1.0.0", "Content-Type": "application/offset+octet-stream"}
 
 
 def test_few_are_done_at_once_and_all_get_their_turn() -> None:
@@ -75,3 +85,41 @@ def test_a_user_takes_no_more_places_than_there_are_for_one() -> None:
             pass
     with places.place("mia"):
         pass
+
+
+def test_one_user_who_sends_much_leaves_room_for_others(server: Serving, cast: Cast) -> None:
+    """So many uploads of one user come at once; the next is refused until one has ended."""
+    with contextlib.ExitStack() as opened:
+        for _ in range(SENDING_AT_ONCE):
+            opened.enter_context(_sending(server, cast.member))
+        _wait_for(cast.member, SENDING_AT_ONCE * SIZE)
+        refused = _sent(cast.member)
+        assert (429, True) == (refused.status_code, "Retry-After" in refused.headers)
+        assert 201 == _sent(cast.other).status_code
+
+    _wait_for(cast.member, 0)
+    assert 201 == _sent(cast.member).status_code
+
+
+def _sending(server: Serving, person: httpx.Client) -> socket.socket:
+    """Begin an upload of which only the first byte comes."""
+    cookies = "; ".join(f"{name}={value}" for name, value in person.cookies.items())
+    headers = {**PIECE, "Host": "localhost", "Upload-Length": str(SIZE)}
+    headers["Content-Length"] = str(SIZE)
+    headers |= {"Cookie": cookies, "X-CSRF-Token": person.headers["X-CSRF-Token"]}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    talk = socket.create_connection(("127.0.0.1", server.port), timeout=SECONDS)
+    talk.sendall(f"POST /api/v1/uploads HTTP/1.1\r\n{head}\r\n1".encode())
+    return talk
+
+
+def _sent(person: httpx.Client) -> httpx.Response:
+    return person.post("/uploads", content=b"1", headers={**PIECE, "Upload-Length": "1"})
+
+
+def _wait_for(person: httpx.Client, used_bytes: int) -> None:
+    """Wait until the person's uploads, begun and not given up, have this size together."""
+    deadline = time.monotonic() + SECONDS
+    while person.get("/session").json()["used_bytes"] != used_bytes:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

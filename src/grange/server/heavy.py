@@ -75,3 +75,5 @@ UNPACKING = Heavy(at_once=6, per_user=40)
 SUBMITTING = Heavy(at_once=12, per_user=40)
 # Each takes one of the server's turns for as long as its reader takes.
 DOWNLOADS = PerUser(100)
+# Half of the requests with streamed bodies that there may be at once.
+SENDING = PerUser(64)

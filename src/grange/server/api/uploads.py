@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Annotated
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from grange.accounts.models import Actor
 from grange.client.schemas import files as schemas
 from grange.errors import TooLarge
 from grange.server import tus
 from grange.server.api.basis import IdInPath
 from grange.server.documents import API
+from grange.server.heavy import SENDING
 from grange.server.visitors import Here, Submitter, Visitor
 
 if TYPE_CHECKING:
@@ -22,6 +25,15 @@ router = APIRouter(prefix="/uploads", tags=["uploads"], route_class=tus.TusRoute
 _PIECE = {
     "requestBody": {"content": {tus.PIECE_TYPE: {"schema": {"type": "string", "format": "binary"}}}}
 }
+
+
+async def _sending(submitter: Submitter) -> AsyncIterator[Actor]:
+    """Whoever sends, who has a place for that until all has come."""
+    with SENDING.place(submitter.user.id):
+        yield submitter
+
+
+Sender = Annotated[Actor, Depends(_sending)]
 Length = Annotated[
     int,
     Header(alias="Upload-Length", ge=0, le=tus.MOST_UPLOAD_BYTES, description="How many bytes."),
@@ -58,7 +70,7 @@ def show_upload_abilities(_visitor: Visitor) -> Response:
 @router.post("", status_code=201, openapi_extra=_PIECE)
 async def begin_upload(
     request: Request,
-    submitter: Submitter,
+    submitter: Sender,
     here: Here,
     _tus: tus.Resumable,
     *,
@@ -108,7 +120,7 @@ def show_upload(upload: IdInPath, visitor: Visitor, here: Here) -> schemas.Uploa
 async def send_part(
     upload: IdInPath,
     request: Request,
-    submitter: Submitter,
+    submitter: Sender,
     here: Here,
     _tus: tus.Resumable,
     *,
