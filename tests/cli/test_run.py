@@ -80,6 +80,27 @@ def test_what_is_written_is_documented(grange: Grange, inputs: Path) -> None:
         assert {"event", "run", "state"} >= unsaid, name
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="The system has no /proc.")
+def test_workers_get_no_passwords(
+    grange: Grange, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even a command that looks at the worker which started it finds a secret of Grange's."""
+    monkeypatch.setenv("FIELD", "barley")
+    monkeypatch.setenv("GRANGE_TOKEN", "swordfish")
+    monkeypatch.setenv("GRANGE_DATABASE", f"sqlite:///{tmp_path}/swordfish.db")
+    monkeypatch.setenv("GRANGE_SESSIONS", "redis://:swordfish@127.0.0.1/0")
+    look = "cat /proc/$PPID/environ > {output}/seen"
+
+    done = grange("map", look, "in/a.txt", "--out", "out")
+
+    assert 0 == done.returncode, done.stderr
+    (seen,) = (tmp_path / "out").rglob("seen")
+    assert (True, False) == (
+        b"FIELD=barley" in seen.read_bytes(),
+        b"swordfish" in seen.read_bytes(),
+    )
+
+
 def test_failed_items_have_an_exit_code_of_their_own(
     grange: Grange, inputs: Path, tmp_path: Path
 ) -> None:

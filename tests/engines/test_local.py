@@ -41,6 +41,21 @@ def test_a_model_is_loaded_once_per_worker(rig: Rig) -> None:
     )
 
 
+def test_workers_get_no_variable_that_is_withheld(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment is the engine's but for secrets, which no code of the worker's can read."""
+    monkeypatch.setenv("SECRET", "swordfish")
+    monkeypatch.setenv("FIELD", "barley")
+    engine = rig.engine(withheld={"SECRET"})
+    rig.start(engine)
+    task = rig.task("import os; result = [os.environ.get('FIELD'), os.environ.get('SECRET')]")
+
+    outcome = rig.run(engine, [task])[task.id]
+
+    assert ["barley", None] == outcome.result
+
+
 def test_short_tasks_travel_together(rig: Rig) -> None:
     """An engine wants few tasks as long as it does not know them, and many short ones then."""
     engine = rig.engine(workers=2)

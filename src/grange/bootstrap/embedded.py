@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from grange.runs.models import AttemptView, FailureGroup, ItemView, RunView
     from grange.settings import Settings
 
+# What holds passwords and tokens, of which no pipeline has any need.
+WITHHELD = frozenset({"GRANGE_DATABASE", "GRANGE_SESSIONS", "GRANGE_TOKEN"})
 # The system knows no lower priority.
 LEAST_NICE = 19
 _LOG_PIECE_BYTES = 1 << 16
@@ -317,4 +319,5 @@ class Site:
             workers=workers,
             lease_seconds=self._settings.lease_seconds,
             recycle_bytes=self._settings.recycle_bytes,
+            withheld=WITHHELD,
         )

@@ -259,7 +259,7 @@ def _integrity(file: Path) -> Iterator[Finding]:
 
 def _first_outcome(folder: Path, settings: Settings) -> Outcome | None:
     """What comes of one small command, given to a real worker process."""
-    from grange.bootstrap.embedded import worker_command
+    from grange.bootstrap.embedded import WITHHELD, worker_command
     from grange.core.tasks import Batch, Job, Task, TaskKind
     from grange.engines import make_engine
     from grange.storage import file_uri
@@ -284,6 +284,7 @@ def _first_outcome(folder: Path, settings: Settings) -> Outcome | None:
         workers=1,
         lease_seconds=settings.lease_seconds,
         recycle_bytes=settings.recycle_bytes,
+        withheld=WITHHELD,
     )
     deadline = time.monotonic() + WORKER_SECONDS
     try:

@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from grange.engines.endings import end_words
@@ -25,12 +25,20 @@ RETRY_SECONDS = 1.0
 class Fleet:
     """Starts workers and ends them."""
 
-    def __init__(self, command: Sequence[str], *, number: int, recycle_bytes: int) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        number: int,
+        recycle_bytes: int,
+        withheld: Collection[str] = (),
+    ) -> None:
         """Say how workers are started. Nothing is made yet."""
         self.number = number
         self._owner = os.getpid()
         self._command = command
         self._recycle_bytes = recycle_bytes
+        self._withheld = frozenset(withheld)
         self._folder: Path | None = None
         self._workers: list[WorkerProcess] = []
         self._started = 0
@@ -71,7 +79,7 @@ class Fleet:
         """
         if self._folder is None or time.monotonic() < self._spawn_after:
             return
-        start = Start(self._command, self._folder, self._recycle_bytes)
+        start = Start(self._command, self._folder, self._recycle_bytes, self._withheld)
         for _ in range(self.number - len(self.working())):
             try:
                 worker = WorkerProcess(start, self._started + 1)

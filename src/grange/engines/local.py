@@ -48,10 +48,16 @@ class LocalEngine(Engine):
         workers: int,
         lease_seconds: float = 60.0,
         recycle_bytes: int = 1 << 30,
+        withheld: Collection[str] = (),
     ) -> None:
-        """Prepare `workers` workers, each started as `command` with options of the engine's own."""
+        """Prepare `workers` workers, each started as `command` with options of the engine's own.
+
+        They get this process's environment but for the variables `withheld`.
+        """
         self._lease_seconds = lease_seconds
-        self._fleet = Fleet(list(command), number=workers, recycle_bytes=recycle_bytes)
+        self._fleet = Fleet(
+            list(command), number=workers, recycle_bytes=recycle_bytes, withheld=withheld
+        )
         # Nothing is left behind, even when nobody closes the engine.
         weakref.finalize(self, self._fleet.close)
         self._queue: deque[tuple[Job, Task]] = deque()
@@ -294,10 +300,15 @@ def open_local(
     workers: int,
     lease_seconds: float = 60.0,
     recycle_bytes: int = 1 << 30,
+    withheld: Collection[str] = (),
 ) -> LocalEngine:
     """The engine of this machine; what the registry calls."""
     return LocalEngine(
-        command, workers=workers, lease_seconds=lease_seconds, recycle_bytes=recycle_bytes
+        command,
+        workers=workers,
+        lease_seconds=lease_seconds,
+        recycle_bytes=recycle_bytes,
+        withheld=withheld,
     )
 
 

@@ -40,6 +40,8 @@ class Start:
     command: Sequence[str]
     folder: Path
     recycle_bytes: int
+    # Variables of the environment that workers don't get.
+    withheld: Collection[str] = ()
 
 
 class WorkerProcess:
@@ -237,8 +239,12 @@ class WorkerProcess:
                 stderr=err,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                env={**os.environ, MARKER: self.marker},
+                env={**_given(start.withheld), MARKER: self.marker},
             )
+
+
+def _given(withheld: Collection[str]) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in withheld}
 
 
 def _used_ticks(process: int) -> int:
