@@ -13,7 +13,7 @@ import pytest
 
 from grange import errors
 from grange.db import open_database
-from grange.uploads import blobs
+from grange.uploads import blobs, quotas
 from grange.uploads.models import NamedFile
 from tests.uploads.rig import ADA, MIA, OTTO, Rig, digest
 
@@ -299,3 +299,40 @@ def test_what_a_user_has_sent_goes_with_the_user(everywhere: Rig) -> None:
     assert {digest(b"the same")} == everywhere.contents()
     assert {"a": b"the same"} == everywhere.content(folder, OTTO)
     assert [] == everywhere.leftovers()
+
+
+def test_a_user_has_so_many_folders(everywhere: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are not counted; one that is there already is returned; a deleted one makes room."""
+    rig = everywhere
+    monkeypatch.setattr(quotas, "MOST_FOLDERS", 2)
+    first, second = (rig.uploads.make_folder(MIA).id for _ in range(2))
+
+    with pytest.raises(errors.QuotaExceeded, match="2 folders"):
+        rig.uploads.make_folder(MIA)
+    assert second == rig.uploads.make_folder(MIA, id=second).id
+    rig.uploads.make_folder(OTTO)
+    rig.uploads.delete_folder(MIA, first)
+    rig.uploads.make_folder(MIA)
+
+
+def test_a_user_has_so_many_files(everywhere: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All folders together, however the files come, and though their contents take no room."""
+    rig = everywhere
+    monkeypatch.setattr(quotas, "MOST_FILES", 3)
+    first, second = (rig.uploads.make_folder(MIA).id for _ in range(2))
+    rig.send(b"x", folder=first, path="a")
+    late = rig.uploads.begin(MIA, size=1, folder=second, path="late").id
+    rig.uploads.add_known(MIA, second, [named("b", b"x"), named("c", b"x")])
+
+    with pytest.raises(errors.QuotaExceeded, match="0 are left"):
+        rig.uploads.add_known(MIA, first, [named("d", b"x")])
+    with pytest.raises(errors.QuotaExceeded):
+        rig.uploads.begin(MIA, size=1, folder=first, path="e")
+    with pytest.raises(errors.QuotaExceeded):
+        rig.receive(late, b"y")
+
+    assert digest(b"y") == rig.uploads.find(MIA, late).sha256
+    assert {"a"} == set(rig.content(first))
+    assert {"b", "c"} == set(rig.content(second))
+    rig.uploads.delete_folder(MIA, second)
+    rig.send(b"z", folder=first, path="f")

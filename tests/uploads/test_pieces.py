@@ -14,7 +14,7 @@ import pytest
 
 from grange import errors
 from grange.db import Database
-from grange.uploads import models, parts
+from grange.uploads import models, parts, quotas
 from grange.uploads.arrivals import Proof
 from grange.uploads.tables import uploads
 from tests.uploads.rig import ADA, MIA, OTTO, Gone, Rig, digest, person
@@ -324,3 +324,17 @@ def _age(rig: Rig, *ids: str) -> None:
     with rig.db.write() as connection:
         old = uploads.update().where(uploads.c.id.in_(ids))
         connection.execute(old.values(progress_at=uploads.c.progress_at - 8 * models.DAY_SECONDS))
+
+
+def test_there_are_so_many_unfinished_uploads(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even of no bytes that count; one that is given up or finished makes room for another."""
+    monkeypatch.setattr(quotas, "MOST_UNFINISHED", 2)
+    first, second = (rig.uploads.begin(MIA, size=1).id for _ in range(2))
+
+    with pytest.raises(errors.QuotaExceeded, match="not finished"):
+        rig.uploads.begin(MIA, size=1)
+    rig.uploads.begin(OTTO, size=1)
+    rig.uploads.drop(MIA, first)
+    rig.uploads.begin(MIA, size=1)
+    rig.receive(second, b"2")
+    rig.uploads.begin(MIA, size=1)

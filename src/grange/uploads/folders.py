@@ -20,6 +20,7 @@ from grange.storage.oserrors import told
 from grange.uploads.blobs import NO_LINKS, READ_ONLY, know
 from grange.uploads.models import Folder, FolderFile
 from grange.uploads.places import Places
+from grange.uploads.quotas import check_files, check_folders
 from grange.uploads.tables import Record, folder_files, folders
 
 BATCH = 1000
@@ -72,6 +73,7 @@ class Folders:
 
         Raises:
             FolderNotFound: Somebody else's folder has this id.
+            QuotaExceeded: The owner has as many folders as anybody may.
         """
         row = {
             "id": folder.id,
@@ -84,6 +86,7 @@ class Folders:
             query = select(folders).where(folders.c.id == folder.id)
             there = connection.execute(query).first()
             if there is None:
+                check_folders(connection, folder.owner)
                 connection.execute(insert(folders).values(row))
                 also(connection)
             return there or connection.execute(query).first()
@@ -171,7 +174,10 @@ class Folders:
         Raises:
             FolderNotFound: The folder is gone.
             StorePathRefused: A file stands where a folder would have to be, or the reverse.
+            QuotaExceeded: These would be more files than the owner may have.
         """
+        with self._database.read() as connection:
+            check_files(connection, owner, more=len(files))
 
         def work(connection: Connection) -> None:
             contents = ((one.sha256, one.size, one.kind) for one in files)

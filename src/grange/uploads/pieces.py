@@ -18,6 +18,8 @@ from grange.accounts.models import Actor
 from grange.core.ids import looks_like_id
 from grange.db import Database
 from grange.errors import (
+    GrangeError,
+    QuotaExceeded,
     StoreFull,
     StorePathRefused,
     UploadConflict,
@@ -29,7 +31,13 @@ from grange.uploads.folders import Folders
 from grange.uploads.models import UPLOAD_SECONDS, FolderFile, Upload
 from grange.uploads.parts import Part, Parts
 from grange.uploads.places import Places
-from grange.uploads.quotas import QUOTA_LOCK, check_room, in_words
+from grange.uploads.quotas import (
+    QUOTA_LOCK,
+    check_files,
+    check_room,
+    check_unfinished,
+    in_words,
+)
 from grange.uploads.receiving import receive
 from grange.uploads.sniff import kind_of_file
 from grange.uploads.tables import Record, uploads
@@ -60,6 +68,9 @@ class Pieces:
 
         def work(connection: Connection) -> None:
             check_room(connection, upload.owner, more_bytes=upload.size, quota_bytes=quota_bytes)
+            check_unfinished(connection, upload.owner)
+            if upload.folder is not None:
+                check_files(connection, upload.owner, more=1)
             self._check_disk(upload.size)
             connection.execute(insert(uploads).values(row))
 
@@ -212,14 +223,14 @@ class Pieces:
             raise refused
         return whole
 
-    def _put(self, upload: Upload, digest: str, kind: str) -> StorePathRefused | None:
-        """Put the content where the upload says; why not, where something is in its way."""
+    def _put(self, upload: Upload, digest: str, kind: str) -> GrangeError | None:
+        """Put the content where the upload says; why not, where there is no place for it."""
         if upload.folder is None or upload.path is None:
             return None
         file = FolderFile(path=upload.path, size=upload.size, sha256=digest, kind=kind)
         try:
             self._folders.add(upload.folder, upload.owner, [file])
-        except StorePathRefused as error:
+        except (StorePathRefused, QuotaExceeded) as error:
             return error
         return None
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, select
 
 from grange.errors import QuotaExceeded
-from grange.uploads.tables import blobs, uploads
+from grange.uploads.tables import blobs, folders, uploads
 
 # Whoever takes room holds this lock, so that two never take the same.
 QUOTA_LOCK = "quota"
 KIB = 1024
+# What costs no bytes that count, but rows and entries on the disk. Several requests at once
+# may go past these by as much as each of them brings.
+MOST_FOLDERS = 10_000
+MOST_FILES = 1_000_000
+MOST_UNFINISHED = 1_000
 
 
 def used_bytes(connection: Connection, owner: str) -> int:
@@ -49,6 +54,51 @@ def check_room(connection: Connection, owner: str, *, more_bytes: int, quota_byt
             f"{in_words(more_bytes)} more don't fit: {in_words(left)} of your "
             f"{in_words(quota_bytes)} are left.",
             hint="Delete folders that you no longer need, or ask an administrator for more room.",
+        )
+
+
+def check_folders(connection: Connection, owner: str) -> None:
+    """Let a user have one more folder.
+
+    Raises:
+        QuotaExceeded: They have as many as anybody may.
+    """
+    query = select(func.count()).select_from(folders).where(folders.c.owner == owner)
+    if int(connection.execute(query).scalar_one()) >= MOST_FOLDERS:
+        raise QuotaExceeded(
+            f"You have {MOST_FOLDERS:,} folders, and may have no more.",
+            hint="Delete folders that you no longer need.",
+        )
+
+
+def check_files(connection: Connection, owner: str, *, more: int) -> None:
+    """Let a user have so many more files in their folders.
+
+    Raises:
+        QuotaExceeded: That would be more than anybody may have.
+    """
+    query = select(func.coalesce(func.sum(folders.c.files), 0)).where(folders.c.owner == owner)
+    left = max(0, MOST_FILES - int(connection.execute(query).scalar_one()))
+    if more > left:
+        raise QuotaExceeded(
+            f"{more:,} more files don't fit: of the {MOST_FILES:,} that you may have in your "
+            f"folders, {left:,} are left.",
+            hint="Delete folders that you no longer need.",
+        )
+
+
+def check_unfinished(connection: Connection, owner: str) -> None:
+    """Let a user begin one more upload.
+
+    Raises:
+        QuotaExceeded: They have too many that are not finished.
+    """
+    query = select(func.count()).select_from(uploads)
+    query = query.where(uploads.c.owner == owner, uploads.c.sha256.is_(None))
+    if int(connection.execute(query).scalar_one()) >= MOST_UNFINISHED:
+        raise QuotaExceeded(
+            f"{MOST_UNFINISHED:,} of your uploads are not finished, and there may be no more.",
+            hint="Finish them or give them up; they expire after a week without progress.",
         )
 
 

@@ -82,7 +82,7 @@ class Uploads:
         With `folder` the finished file lands there under `path`, or under its name.
 
         Raises:
-            QuotaExceeded: There is no room for it in the user's quota.
+            QuotaExceeded: There is no room for it in the user's quota, or too many are unfinished.
             StoreFull: There is no room for it on the disk.
             FolderNotFound: The folder is not the actor's.
             StorePathRefused: No file may have this path.
@@ -147,7 +147,11 @@ class Uploads:
     # Folders
 
     def make_folder(self, actor: Actor, name: str = "", id: str | None = None) -> Folder:  # noqa: A002
-        """Make a folder, with an id chosen before if the caller has one; repeating that is safe."""
+        """Make a folder, with an id chosen before if the caller has one; repeating that is safe.
+
+        Raises:
+            QuotaExceeded: The actor has as many folders as anybody may.
+        """
         chosen = id or new_id()
         folder = Folder(id=chosen, owner=actor.user.id, name=name, created_at=time.time())
 
@@ -226,6 +230,7 @@ class Uploads:
         Raises:
             FolderNotFound: The folder is not the actor's.
             StorePathRefused: No file may have this path.
+            QuotaExceeded: There would be more files than a user may have.
         """
         self._own_folder(actor, folder)
         for file in files:
