@@ -66,9 +66,12 @@ def _results(out: Path) -> dict[str, bytes]:
 
 
 def _told(out: Path) -> list[tuple[str, str]]:
-    """Give what items.jsonl says of each input: its path and its digest."""
+    """Give what items.jsonl says of each input, by its path: several inputs make one folder there.
+
+    So the order of the lines is that of the folder, not that of the inputs.
+    """
     lines = map(json.loads, (out / "items.jsonl").read_text().splitlines())
-    return [(one["path"], one["input_sha256"]) for one in lines]
+    return sorted((one["path"], one["input_sha256"]) for one in lines)
 
 
 def _until(true: Callable[[], object]) -> None:

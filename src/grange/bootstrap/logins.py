@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -113,5 +114,5 @@ def _client(server: str, token: str | None, ca: str | None) -> Client:
 
 
 def _keep(server: str, token: str, ca: str | None, me: Me) -> None:
-    file = Path(ca).expanduser().absolute() if ca else None
+    file = Path(os.path.abspath(Path(ca).expanduser())) if ca else None
     write_credentials(Credentials(server=check(server), token=token, ca=file, email=me.user.email))
