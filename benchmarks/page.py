@@ -20,6 +20,7 @@ ORDER = (
     "pages",
     "streams",
     "requests",
+    "upload",
 )
 
 INTRODUCTION = """\
