@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -70,10 +71,11 @@ def after_a_message() -> None:
 
 
 def with_nonsense() -> None:
-    """Say what nobody understands."""
+    """Say what nobody understands, and begin no task before one is killed for it."""
 
     def receive(channel: Channel) -> Any:
         os.write(channel.fileno(), b"\xff" * 100)
+        signal.pause()
         return real(channel)
 
     real = Channel.receive

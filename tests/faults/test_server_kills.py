@@ -14,6 +14,8 @@ import pytest
 from tests.faults.outages import TUS, Outages
 
 # Each of these changes what is on disk. With the number of the call in its process.
+# How many runs a table may take until each of its steps was struck.
+MOST_ROUNDS = 12
 OF_AN_UPLOAD = [
     "server:grange.accounts.repeats:Repeats.begin:1",
     "server:grange.uploads.folders:Folders.make:1",
@@ -90,9 +92,19 @@ def start(tmp_path: Path) -> Iterator[Start]:
         yield begin
 
 
+def all_struck(outages: Outages, steps: list[str]) -> bool:
+    """Whether every kill of the table has happened."""
+    return marks(steps) == outages.struck()
+
+
 def check_struck(outages: Outages, steps: list[str]) -> None:
     """Every step of the table was on the way, twice."""
-    assert {f"{when}:{step}" for step in steps for when in ("before", "after")} == outages.struck()
+    assert marks(steps) == outages.struck()
+
+
+def marks(steps: list[str]) -> set[str]:
+    """Each step of a table, before it and after it."""
+    return {f"{when}:{step}" for step in steps for when in ("before", "after")}
 
 
 def test_an_upload_survives_a_kill_at_every_step(start: Start) -> None:
@@ -184,7 +196,10 @@ def test_what_people_do_to_a_run_survives_a_kill_at_every_step(start: Start) -> 
             "cp {input} {output}/copy"
         },
     }
-    for number in range(2):
+    # Who ends a run that is called off, the server or its driver, is a matter of luck each time.
+    rounds = 0
+    while rounds < MOST_ROUNDS and not (rounds > 1 and all_struck(outages, OF_A_CHANGE)):
+        number, rounds = rounds, rounds + 1
         run = outages.make("/runs", {**request, "priority": number}, key=f"run-{number}")["id"]
         for deed, state in (("pause", "paused"), ("cancel", "cancelled")):
             # Asked once more it may be done already: then it is refused, and stands as it should.
@@ -207,4 +222,4 @@ def test_what_people_do_to_a_run_survives_a_kill_at_every_step(start: Start) -> 
     done = Counter(outages.actions())
     # What was asked for again, because nobody had answered, is told again.
     assert {"run.paused", "run.cancelled", "run.retried"} <= {*done}
-    assert (2, 2) == (done["run.submitted"], done["run.deleted"])
+    assert (rounds, rounds) == (done["run.submitted"], done["run.deleted"])
