@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from grange.bootstrap.embedded import Site, environment, make_home
+from grange.bootstrap.embedded import Site, environment, open_runs
 from grange.core.states import RunState
 from grange.errors import GrangeError, RunBusy, RunEnded
 from grange.runs.activity import ActivityWriter
@@ -41,23 +41,8 @@ LONGEST_PAUSE_SECONDS = 300.0
 @contextmanager
 def open_shift(settings: Settings) -> Iterator[Shift]:
     """What works on the runs of the server of these settings."""
-    from grange.db import open_database
-    from grange.db.schema import prepare
-    from grange.runs.service import Runs
-
-    make_home(settings.home)
-    database = open_database(settings.database)
-    try:
-        prepare(database)
-        runs = Runs(
-            database,
-            logs=settings.home / "runs",
-            lease_seconds=settings.lease_seconds,
-            delay_seconds=settings.retry_delay_seconds,
-        )
+    with open_runs(settings) as runs:
         yield Shift(_Workshop(settings, runs), runs, at_once=settings.runs_at_once)
-    finally:
-        database.close()
 
 
 class _Workshop(Site):

@@ -18,6 +18,7 @@ from grange.runs.service import Runs
 if TYPE_CHECKING:
     from grange.core.events import Observer
     from grange.core.states import ItemState, RunState
+    from grange.db import Database
     from grange.engines.base import Engine
     from grange.runs.inputs import Scan
     from grange.runs.models import AttemptView, FailureGroup, ItemView, RunView
@@ -35,6 +36,13 @@ EXAMPLES = 10
 @contextmanager
 def open_site(settings: Settings) -> Iterator[Site]:
     """The embedded site of these settings: its state lies in `settings.home`."""
+    with open_runs(settings) as runs:
+        yield Site(settings, runs)
+
+
+@contextmanager
+def open_runs(settings: Settings) -> Iterator[Runs]:
+    """The runs of the ledger of these settings, whose tables are brought up to date first."""
     from grange.db import open_database
     from grange.db.schema import prepare
 
@@ -42,15 +50,19 @@ def open_site(settings: Settings) -> Iterator[Site]:
     database = open_database(settings.database)
     try:
         prepare(database)
-        runs = Runs(
-            database,
-            logs=settings.home / "runs",
-            lease_seconds=settings.lease_seconds,
-            delay_seconds=settings.retry_delay_seconds,
-        )
-        yield Site(settings, runs)
+        yield runs_of(database, settings)
     finally:
         database.close()
+
+
+def runs_of(database: Database, settings: Settings) -> Runs:
+    """The runs of a ledger that is open, with their logs below the home."""
+    return Runs(
+        database,
+        logs=settings.home / "runs",
+        lease_seconds=settings.lease_seconds,
+        delay_seconds=settings.retry_delay_seconds,
+    )
 
 
 def make_home(home: Path) -> None:

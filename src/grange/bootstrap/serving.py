@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from grange.bootstrap.embedded import make_home
+from grange.bootstrap.embedded import make_home, runs_of
 from grange.errors import Conflict, SettingInvalid
 
 if TYPE_CHECKING:
@@ -89,7 +89,6 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
     from grange.bootstrap.chores import Chores
     from grange.db import open_database
     from grange.db.schema import prepare
-    from grange.runs.service import Runs
     from grange.server import published
     from grange.server.events import Hub
     from grange.server.parts import Parts
@@ -106,12 +105,7 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
         database, settings.home, quota_bytes=settings.quota_bytes, record=accounts.record
     )
     opened.callback(uploads.close)
-    runs = Runs(
-        database,
-        logs=settings.home / "runs",
-        lease_seconds=settings.lease_seconds,
-        delay_seconds=settings.retry_delay_seconds,
-    )
+    runs = runs_of(database, settings)
     opened.callback(driver.stop)
     hub = Hub(runs, home=settings.home, limit=settings.streams, still=accounts.still)
     opened.callback(hub.close)

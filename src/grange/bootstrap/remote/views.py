@@ -109,8 +109,9 @@ def progress(snapshot: told.RunSnapshot, *, bytes_total: int) -> RunProgress:
     )
 
 
-def item_ended(run: str, item: told.EndedItem) -> ItemEnded:
-    """An item's end, as displays are told it."""
+def item_ended(run: str, item: told.EndedItem | told.Item) -> ItemEnded:
+    """An item's end, as displays are told it, from an event or from a list of items."""
+    outputs = item.outputs
     return ItemEnded(
         run=run,
         path=item.path,
@@ -118,20 +119,6 @@ def item_ended(run: str, item: told.EndedItem) -> ItemEnded:
         seconds=item.seconds,
         attempts=item.attempts,
         reused=item.reused,
-        outputs=item.outputs,
-        failure=item.failure,
-    )
-
-
-def late_item(run: str, item: told.Item) -> ItemEnded:
-    """The same of an item that was found to have ended."""
-    return ItemEnded(
-        run=run,
-        path=item.path,
-        state=ItemState(item.state),
-        seconds=item.seconds,
-        attempts=item.attempts,
-        reused=item.reused,
-        outputs=len(item.outputs),
+        outputs=outputs if isinstance(outputs, int) else len(outputs),
         failure=item.failure,
     )

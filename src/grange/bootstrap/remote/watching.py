@@ -103,7 +103,7 @@ class _Watcher:
             return
         for item in client.runs.every_item(self._view.id):
             if item.ended_at is not None and item.id not in self._told:
-                self._observer(views.late_item(self._view.id, item))
+                self._observer(views.item_ended(self._view.id, item))
 
     def _cut(self, cut: Cut) -> None:
         if not self.is_cut:
