@@ -10,6 +10,9 @@ to do next). The CLI and the HTTP API each map the tree in one place.
     │   ├── ParameterInvalid
     │   ├── InputsInvalid
     │   ├── PipelineInvalid
+    │   ├── ModelInvalid
+    │   ├── FormatInvalid
+    │   ├── ExportRefused
     │   ├── RequestInvalid
     │   ├── PasswordRefused
     │   ├── ArchiveRefused
@@ -25,6 +28,7 @@ to do next). The CLI and the HTTP API each map the tree in one place.
     │   ├── RunNotFound
     │   ├── ItemNotFound
     │   ├── PipelineNotFound
+    │   ├── ModelNotFound
     │   ├── UserNotFound
     │   ├── GroupNotFound
     │   ├── TokenNotFound
@@ -72,6 +76,7 @@ to do next). The CLI and the HTTP API each map the tree in one place.
         ├── CommandKilled
         ├── CommandNotFound
         ├── PipelineFailed
+        ├── ModelFailed
         ├── TaskTimedOut
         ├── MemoryExceeded
         ├── ReuseStale
@@ -107,13 +112,17 @@ from grange.errors.requests import (
     ChecksumWrong,
     Conflict,
     CredentialsInvalid,
+    ExportRefused,
     FolderNotFound,
     ForgeryRefused,
+    FormatInvalid,
     GroupNotFound,
     InputsInvalid,
     ItemNotFound,
     ItemsFailed,
     LastAdmin,
+    ModelInvalid,
+    ModelNotFound,
     NameTaken,
     NotAllowed,
     NotAuthenticated,
@@ -149,6 +158,7 @@ from grange.errors.tasks import (
     InputMissing,
     InputUnreadable,
     MemoryExceeded,
+    ModelFailed,
     OutputRefused,
     PipelineFailed,
     ReuseStale,
@@ -174,9 +184,11 @@ __all__ = [
     "DatabaseNewer",
     "DatabaseUnreachable",
     "EngineError",
+    "ExportRefused",
     "ExtraMissing",
     "FolderNotFound",
     "ForgeryRefused",
+    "FormatInvalid",
     "GrangeError",
     "GroupNotFound",
     "InputChanged",
@@ -187,6 +199,9 @@ __all__ = [
     "ItemsFailed",
     "LastAdmin",
     "MemoryExceeded",
+    "ModelFailed",
+    "ModelInvalid",
+    "ModelNotFound",
     "NameTaken",
     "NotAllowed",
     "NotAuthenticated",

@@ -35,6 +35,24 @@ class PipelineInvalid(UsageError):
     code = "pipeline.invalid"
 
 
+class ModelInvalid(UsageError):
+    """A model's file or manifest is damaged, or its graph fits no layout that is known."""
+
+    code = "model.invalid"
+
+
+class FormatInvalid(UsageError):
+    """A file of results is in no format that is known, or breaks the rules of its own."""
+
+    code = "format.invalid"
+
+
+class ExportRefused(UsageError):
+    """What a format demands is in neither the run nor the request."""
+
+    code = "export.refused"
+
+
 class RequestInvalid(UsageError):
     """A request to the server has a part that is missing or makes no sense."""
 
@@ -128,6 +146,12 @@ class PipelineNotFound(NotFound):
     """No installed pipeline has this name."""
 
     code = "pipeline.not_found"
+
+
+class ModelNotFound(NotFound):
+    """No model has this name."""
+
+    code = "model.not_found"
 
 
 class UserNotFound(NotFound):

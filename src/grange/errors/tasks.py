@@ -77,6 +77,13 @@ class PipelineFailed(TaskError):
     code = "pipeline.failed"
 
 
+class ModelFailed(TaskError):
+    """A model stopped, or gave what is no result: numbers that are none, or a wrong shape."""
+
+    code = "model.failed"
+    retryable = False
+
+
 class TaskTimedOut(TaskError):
     """The attempt took longer than its time limit."""
 

@@ -1,0 +1,1 @@
+"""The dialects in which results are exchanged."""

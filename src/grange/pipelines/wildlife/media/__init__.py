@@ -1,0 +1,1 @@
+"""Videos and stills: read with exact times, drawn upon, written."""
