@@ -37,7 +37,10 @@ __all__ = [
 GROUP: Final = "grange.pipelines"
 
 # Those that come with Grange are found even where its metadata is not installed.
-BUILT_IN: Final = {"command": "grange.pipelines.command:CommandPipeline"}
+BUILT_IN: Final = {
+    "command": "grange.pipelines.command:CommandPipeline",
+    "wildlife": "grange.pipelines.wildlife:WildlifePipeline",
+}
 
 # How much of a file's sha256 its pipeline's version shows.
 VERSION_DIGITS: Final = 12
