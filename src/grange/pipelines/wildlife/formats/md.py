@@ -1,0 +1,193 @@
+"""The canonical format: MegaDetector's batch output, version 1.6, and nothing lost in it.
+
+What that format has no field for stands in fields of our own, which its
+readers pass over: tracks, poses, exact rates and times, sizes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import IO, Any, Final
+
+from grange.pipelines.wildlife.formats.jsontext import open_json
+from grange.pipelines.wildlife.formats.mdreading import head_of, media_of
+from grange.pipelines.wildlife.results import Detection, Kind, Media, Results
+
+JSON = Any
+
+FORMAT_VERSION: Final = "1.6"
+# A failed video's rate, as the field's programs write it.
+NO_RATE: Final = -1.0
+# Readers of the format ask for a rate and for frames wherever a name ends so.
+_VIDEO_NAME = re.compile(
+    r".*\.(?:mp4|avi|mpeg|mpg|mov|mkv|flv|wmv|webm|m4v)", re.IGNORECASE | re.DOTALL
+)
+
+
+def write_results(results: Results, path: Path) -> None:
+    """Write the result of one item or of many; `read_results` gives the same again."""
+    write_run(path, results, results.media)
+
+
+def write_run(path: Path, head: Results, media: Iterable[Media]) -> None:
+    """Write many items' results as they come: what they share is `head`'s, whose media don't count.
+
+    Neither the items nor their detections are held in memory.
+    """
+    with path.open("w", encoding="ascii", newline="\n") as file:
+        file.write("{\n")
+        for name, value in _head(head).items():
+            file.write(f" {_text(name)}: {_text(value)},\n")
+        file.write(' "images": [')
+        comma = "\n  "
+        for one in media:
+            file.write(comma)
+            _write_media(file, one)
+            comma = ",\n  "
+        file.write("\n ]\n}\n")
+
+
+def read_results(path: Path) -> Results:
+    """All of a file of results.
+
+    Raises:
+        FormatInvalid: It is not of this format; says where and why.
+    """
+    found = ResultsFile(path)
+    return replace(found.head, media=tuple(found))
+
+
+class ResultsFile:
+    """A file of results, read an item at a time, as often as it is iterated over."""
+
+    def __init__(self, path: Path) -> None:
+        """Read what all items share.
+
+        Raises:
+            FormatInvalid: It is not of this format.
+        """
+        self._path = path
+        self.head: Results = head_of(self._shared(), path.name)
+
+    def __iter__(self) -> Iterator[Media]:
+        """The items in their order.
+
+        Raises:
+            FormatInvalid: One breaks the format's rules; says which.
+        """
+        with open_json(self._path) as text:
+            for name in text.members():
+                if name != "images":
+                    text.value()
+                    continue
+                for number, _ in enumerate(text.elements()):
+                    yield media_of(text.value(), f"images[{number}]", self.head)
+
+    def _shared(self) -> dict[str, JSON]:
+        found: dict[str, JSON] = {}
+        with open_json(self._path) as text:
+            for name in text.members():
+                if name != "images" or text.peek() != "[":
+                    found[name] = text.value()
+                    continue
+                found[name] = []
+                for _ in text.elements():
+                    text.value()
+            text.end()
+        return found
+
+
+def _head(results: Results) -> dict[str, JSON]:
+    source = results.source
+    info: dict[str, JSON] = {"format_version": FORMAT_VERSION, "detector": source.detector}
+    info |= {"classifier": source.classifier} if source.classifier else {}
+    info |= {"pose": source.pose} if source.pose else {}
+    if source.finished is not None:
+        info["detection_completion_time"] = source.finished.strftime("%Y-%m-%d %H:%M:%S")
+        if (exactly := source.finished.isoformat(sep=" ")) != info["detection_completion_time"]:
+            info["finished"] = exactly
+    info["detector_metadata"] = {
+        "typical_detection_threshold": source.typical_threshold,
+        "conservative_detection_threshold": source.conservative_threshold,
+    }
+    info |= {"keypoints": list(results.keypoints)} if results.keypoints else {}
+    info |= {"skeleton": list(map(list, results.skeleton))} if results.skeleton else {}
+    head: dict[str, JSON] = {"info": info, "detection_categories": results.categories}
+    return head | ({"classification_categories": results.species} if results.species else {})
+
+
+def _write_media(file: IO[str], media: Media) -> None:
+    facts = _facts(media)
+    file.write(_text(facts)[:-1])
+    if media.failure:
+        file.write(f', "failure": {_text(media.failure)}, "detections": null}}')
+        return
+    file.write(', "detections": [')
+    in_frames = "frames_processed" in facts
+    comma = "\n   "
+    for detection in media.detections:
+        file.write(comma + _text(_detection(detection, in_frames=in_frames)))
+        comma = ",\n   "
+    file.write("]}")
+
+
+def _facts(media: Media) -> dict[str, JSON]:
+    facts: dict[str, JSON] = {"file": media.file}
+    as_video = media.kind is Kind.VIDEO or bool(_VIDEO_NAME.fullmatch(media.file))
+    if as_video and media.kind is Kind.IMAGE:
+        facts["kind"] = str(media.kind)
+    if media.width or media.height:
+        facts |= {"width": media.width, "height": media.height}
+    if media.taken is not None:
+        facts["datetime"] = media.taken.isoformat(sep=" ")
+    if as_video:
+        facts |= _video_facts(media)
+    return facts
+
+
+def _video_facts(media: Media) -> dict[str, JSON]:
+    facts = _rate(media.frame_rate, failed=bool(media.failure))
+    facts |= {"variable_rate": True} if media.variable_rate else {}
+    facts |= {"frames": media.frames} if media.frames else {}
+    facts["frames_processed"] = _numbers(media.processed)
+    return facts | ({"times": _numbers(media.times)} if media.times else {})
+
+
+def _rate(rate: Fraction | None, *, failed: bool) -> dict[str, JSON]:
+    """The rate as a number, and exactly where no number is exact."""
+    if rate is None:
+        return {"frame_rate": NO_RATE if failed else 0.0}
+    if rate.denominator == 1:
+        return {"frame_rate": int(rate)}
+    return {"frame_rate": float(rate), "frame_rate_exact": str(rate)}
+
+
+def _detection(one: Detection, *, in_frames: bool) -> dict[str, JSON]:
+    found: dict[str, JSON] = {
+        "category": one.category,
+        "conf": float(one.conf),
+        "bbox": _numbers(one.box),
+    }
+    if one.frame is not None or in_frames:
+        found["frame_number"] = one.frame or 0
+    if one.track is not None:
+        found["track"] = one.track
+    if one.guesses:
+        found["classifications"] = [[number, float(conf)] for number, conf in one.guesses]
+    if one.pose:
+        found["keypoints"] = [_numbers(point) for point in one.pose]
+    return found
+
+
+def _numbers(given: Sequence[float]) -> list[float]:
+    return list(given)
+
+
+def _text(value: JSON) -> str:
+    # Plain ASCII: every name can be written so, even one that is no text in any encoding.
+    return json.dumps(value, ensure_ascii=True, allow_nan=False)
