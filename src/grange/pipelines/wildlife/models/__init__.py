@@ -1,1 +1,1 @@
-"""Models as plug-ins: manifests, where they are found, and how each kind is run."""
+"""Models as plug-ins: a file with a manifest that says what it is, and what opens it."""

@@ -1,0 +1,135 @@
+"""Which models there are on this machine: those that ship with Grange, and those added to it."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from grange.errors import ModelInvalid, ModelNotFound
+from grange.pipelines.wildlife.models.manifest import PIN_DIGITS, Manifest, Task, read_manifest
+
+SHIPPED: Final = Path(__file__).parents[1] / "reference"
+MANIFEST: Final = "manifest.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A model as a list shows it; `error` says why it can't be used, and then there is no more."""
+
+    name: str
+    shipped: bool
+    manifest: Manifest | None = None
+    error: str = ""
+
+
+class Models:
+    """The models of a folder, with those that ship with Grange."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """Look into this folder, which need not be there; None for what ships alone."""
+        self._folder = folder
+
+    def entries(self) -> list[Entry]:
+        """All models by name; one whose manifest is damaged is told, and hides no other."""
+        return sorted(self._entries(), key=lambda one: one.name)
+
+    def list(self) -> list[Manifest]:
+        """All whose manifests can be read, by name."""
+        return [one.manifest for one in self.entries() if one.manifest]
+
+    def find(self, reference: str, *, task: Task | None = None, files: bool = True) -> Manifest:
+        """The model of this name, or of the manifest (.toml) or graph (.onnx) at this path.
+
+        A name or path may end in `@` and the first 12 digits of the sha256 that its file must have.
+
+        Args:
+            reference: The name, or the path.
+            task: What it must be for.
+            files: Whether paths are allowed; without, they are names of no model.
+
+        Raises:
+            ModelNotFound: There is none of this name, or no such file.
+            ModelInvalid: It is damaged, for another task, or not the one that was pinned.
+        """
+        name, pin = _unpinned(reference)
+        manifest = self._at_path(Path(name), task) if files and is_path(name) else self._of(name)
+        if pin and not manifest.sha256.startswith(pin):
+            raise ModelInvalid(
+                f"The model {manifest.name} is another than was asked for: "
+                f"{manifest.sha256[:PIN_DIGITS]}, not {pin}.",
+                hint="It was changed since. Bring the older file back, or submit the work again.",
+            )
+        if task and manifest.task is not task:
+            raise ModelInvalid(
+                f"The model {manifest.name} is no {task}, but for another task: {manifest.task}.",
+                hint="See the models that there are: grange models list",
+            )
+        return manifest
+
+    def _of(self, name: str) -> Manifest:
+        found = {one.name: one for one in self._entries()}
+        if name not in found:
+            near = difflib.get_close_matches(name, found, n=3)
+            hint = f"Did you mean {' or '.join(near)}?" if near else _all(sorted(found))
+            raise ModelNotFound(f"No model is called {name[:200]!r}.", hint=hint)
+        entry = found[name]
+        if entry.manifest is None:
+            raise ModelInvalid(entry.error, hint=f"Remove it: grange models remove {name}")
+        return entry.manifest
+
+    def _at_path(self, path: Path, task: Task | None) -> Manifest:
+        path = path.expanduser()
+        if not path.is_file():
+            raise ModelNotFound(f"There is no file {str(path)!r}.", hint=_all([]))
+        if path.suffix.lower() == ".toml":
+            return read_manifest(path)
+        from grange.pipelines.wildlife.models.adding import told_from
+
+        return told_from(path, {"task": task} if task else {})
+
+    def _entries(self) -> Iterator[Entry]:
+        for path in sorted(SHIPPED.glob("*.toml")):
+            yield _entry(path.stem, path, shipped=True)
+        if self._folder is None or not self._folder.is_dir():
+            return
+        for folder in sorted(self._folder.iterdir()):
+            if not folder.name.startswith(".") and folder.is_dir():
+                yield _entry(folder.name, folder / MANIFEST, shipped=False)
+
+
+def default_models() -> Models:
+    """The models of this machine's home, as the settings have it."""
+    from grange import settings
+
+    return Models(settings.load().home / "models")
+
+
+def is_path(reference: str) -> bool:
+    """Whether a reference means a file rather than a name."""
+    return os.sep in reference or reference.lower().endswith((".toml", ".onnx"))
+
+
+def _unpinned(reference: str) -> tuple[str, str]:
+    name, at, pin = reference.rpartition("@")
+    is_pin = len(pin) == PIN_DIGITS and set(pin) <= set("0123456789abcdef")
+    return (name, pin) if at and is_pin else (reference, "")
+
+
+def _entry(name: str, path: Path, *, shipped: bool) -> Entry:
+    try:
+        manifest = read_manifest(path)
+    except ModelInvalid as error:
+        return Entry(name, shipped, error=error.message)
+    if not shipped and manifest.name != name:
+        said = f"The manifest {path} calls its model {manifest.name}, and its folder {name}."
+        return Entry(name, shipped, error=said)
+    return Entry(manifest.name, shipped, manifest)
+
+
+def _all(names: list[str]) -> str:
+    told = f"There are: {', '.join(names)}. " if names else ""
+    return f"{told}Add one: grange models add FILE.onnx"
