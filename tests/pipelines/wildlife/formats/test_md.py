@@ -33,7 +33,7 @@ def test_what_is_written_is_read_again(results: Results) -> None:
         assert results == read_results(folder / "a.json")
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(made.results())
 def test_megadetector_accepts_every_file(results: Results) -> None:
     """The package's own validator finds neither errors nor anything to warn of."""
