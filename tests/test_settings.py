@@ -22,6 +22,7 @@ GOOD = {
     "timeout_seconds": ("90", 90.0),
     "lease_seconds": ("30", 30.0),
     "recycle_bytes": ("500MB", 500_000_000),
+    "kept_bytes": ("0", 0),
     "debug": ("yes", True),
 }
 BAD = {
@@ -33,6 +34,7 @@ BAD = {
     "timeout_seconds": "0",
     "lease_seconds": "nan",
     "recycle_bytes": "1 parsec",
+    "kept_bytes": "all",
     "debug": "perhaps",
 }
 

@@ -49,5 +49,9 @@ class Scripted(Pipeline[ScriptedParameters]):
         return [list(one) for one in merged]
 
     def report(self, items: Iterator[ItemRecord], params: ScriptedParameters, work: Work) -> None:
-        lines = [f"{item.path} {item.state} {item.result} {item.folder.name}" for item in items]
+        lines = [
+            f"{item.path} {item.state} {item.result} {item.folder.name}"
+            + (f" {item.failure.code} {item.failure.message}" if item.failure else "")
+            for item in items
+        ]
         (work.output / "report").write_text("\n".join(lines))

@@ -17,6 +17,7 @@ class FolderWork:
         self.logs = (root / "logs" / "1-1.out", root / "logs" / "1-1.err")
         self.peak_bytes = 0
         self.fraction = 0.0
+        self.kept: dict[str, bytes] = {}
 
     @property
     def output(self) -> Path:
@@ -39,6 +40,12 @@ class FolderWork:
 
     def peak(self, peak_bytes: int) -> None:
         self.peak_bytes = peak_bytes
+
+    def known(self, key: str) -> bytes | None:
+        return self.kept.get(key)
+
+    def keep(self, key: str, data: bytes) -> None:
+        self.kept[key] = data
 
     def _folder(self, name: str) -> Path:
         folder = self.root / name

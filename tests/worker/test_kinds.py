@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,15 +122,35 @@ def test_merge_is_given_all_parts_in_order(rig: Rig, execute: Execute) -> None:
 
 def test_report_is_given_the_items(rig: Rig, execute: Execute) -> None:
     """Line by line from the file that the task names."""
-    line = '{"path": "a/b", "state": "done", "result": 3, "folder": "a/b", "outputs": []}\n'
-    (rig.folder / "items").write_text(line)
+    lines: list[JSON] = [
+        {"path": "a/b", "state": "done", "result": 3, "folder": "a/b", "outputs": []},
+        {"path": "c", "state": "failed", "result": None, "folder": "c", "outputs": []},
+    ]
+    lines[1]["failure"] = {"code": "input.unreadable", "message": "It is empty."}
+    (rig.folder / "items").write_text("".join(json.dumps(line) + "\n" for line in lines))
     task = rig.task(kind=TaskKind.REPORT, payload={"items": str(rig.folder / "items")})
 
     outcome = execute(task)
 
     assert ["report"] == [one.path for one in outcome.outputs]
     staged = _staged(rig, task, rig.folder.name)
-    assert (staged / "report").read_text() == "a/b done 3 b"
+    expected = "a/b done 3 b\nc failed None c input.unreadable It is empty."
+    assert expected == (staged / "report").read_text()
+
+
+def test_what_a_stage_keeps_is_known_to_other_runs(rig: Rig, execute: Execute) -> None:
+    """It lies where the job says, whatever run has kept it; without a place nothing is kept."""
+    keeping = "work.keep('key', b'found'); result = work.known('key') == b'found'"
+    asking = "result = [str(work.known(key)) for key in ('key', 'other')]"
+    home: dict[str, Any] = {"kept": str(rig.folder / "kept"), "kept_bytes": 1 << 20}
+
+    results = [
+        execute(rig.task(keeping), rig.job(run="first", **home)).result,
+        execute(rig.task(asking), rig.job(run="second", **home)).result,
+        execute(rig.task(keeping), rig.job(run="third")).result,
+    ]
+
+    assert [True, ["b'found'", "None"], False] == results
 
 
 def _copy(rig: Rig, *outputs: Output) -> Task:

@@ -60,6 +60,8 @@ def runs_of(database: Database, settings: Settings) -> Runs:
     return Runs(
         database,
         logs=settings.home / "runs",
+        kept=settings.home / "kept",
+        kept_bytes=settings.kept_bytes,
         lease_seconds=settings.lease_seconds,
         delay_seconds=settings.retry_delay_seconds,
     )

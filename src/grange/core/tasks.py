@@ -52,7 +52,8 @@ class Job:
 
     `pipeline` is a name that the worker's catalogue finds, or the path of a
     file; a worker that finds another `version` refuses. `store` is the URL of
-    where outputs go, `logs` a folder.
+    where outputs go, `logs` a folder, `kept` the folder of what stages of
+    pipelines keep for later runs; without one nothing is kept.
     """
 
     run: str
@@ -63,6 +64,8 @@ class Job:
     version: str = ""
     timeout_seconds: float | None = None
     origin: dict[str, JSON] = field(default_factory=dict)
+    kept: str = ""
+    kept_bytes: int = 0
 
 
 @dataclass(slots=True)

@@ -106,14 +106,23 @@ class PartResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemFailure:
+    """Why an item has no result: a stable code, and words."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class ItemRecord:
-    """An ended item, as `report` sees it."""
+    """An ended item, as `report` sees it. `failure` is there when it failed."""
 
     path: str
     state: str
     result: JSON
     folder: Path
     outputs: Sequence[str] = field(default_factory=tuple)
+    failure: ItemFailure | None = None
 
 
 class Work(Protocol):
@@ -147,6 +156,16 @@ class Work(Protocol):
 
     def peak(self, peak_bytes: int) -> None:
         """Say how much memory the programs that this attempt started have held at most."""
+
+    def known(self, key: str) -> bytes | None:
+        """What any attempt of any run has kept under this key, if it is still there."""
+
+    def keep(self, key: str, data: bytes) -> None:
+        """Keep what a stage of this work has found, for runs that differ in later stages alone.
+
+        The key has to tell all that decides the data. What is not used for
+        long goes when the room is needed.
+        """
 
 
 class Pipeline(ABC, Generic[P]):

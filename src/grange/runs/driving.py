@@ -22,11 +22,16 @@ from grange.storage import Store, open_store
 
 @dataclass(frozen=True, slots=True)
 class Grip:
-    """How a driver holds runs: who it is, for how long without a sign of life, how it retries."""
+    """How a driver holds runs: who it is, for how long without a sign of life, how it retries.
+
+    `kept` is the folder of what stages of pipelines keep for later runs.
+    """
 
     driver: Driver
     lease_seconds: float = 60.0
     delay_seconds: float = 1.0
+    kept: str = ""
+    kept_bytes: int = 0
 
 
 def take(database: Database, number: int, grip: Grip, *, logs: str, now: float) -> Driven:
@@ -189,6 +194,8 @@ def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, lo
             logs=logs,
             timeout_seconds=row.timeout_seconds,
             origin={"cwd": plan.get("cwd", "")},
+            kept=grip.kept,
+            kept_bytes=grip.kept_bytes,
         ),
         policy=Policy(retries=row.retries, delay_seconds=grip.delay_seconds),
         function_key=row.function_key,

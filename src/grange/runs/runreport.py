@@ -8,13 +8,13 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, select, update
 
 from grange.core.states import ItemState, TaskState
-from grange.core.tasks import Outcome, TaskKind, staging_token
+from grange.core.tasks import JSON, Outcome, TaskKind, staging_token
 from grange.db import Database
 from grange.errors import StoreError
 from grange.runs import planning
 from grange.runs.driven import Driven
 from grange.runs.manifest import published_path
-from grange.runs.models import REPORT_FOLDER
+from grange.runs.models import REPORT_FOLDER, ItemView
 from grange.runs.queries import iterate_items
 from grange.runs.tables import attempts, tasks
 from grange.storage import Stored
@@ -43,6 +43,7 @@ class RunReport:
                     "result": item.result,
                     "folder": published_path(item.path),
                     "outputs": [one["path"] for one in item.outputs],
+                    "failure": _failure(item),
                 }
                 lines.write(json.dumps(record) + "\n")
         self._database.transact(lambda connection: self._add(connection, str(file)))
@@ -89,3 +90,9 @@ class RunReport:
             tasks.c.item.is_(None),
             tasks.c.kind == TaskKind.REPORT,
         )
+
+
+def _failure(item: ItemView) -> JSON:
+    """Why an item failed, without its evidence."""
+    why = item.failure
+    return {"code": why["code"], "message": why["message"]} if why else None

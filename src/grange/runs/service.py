@@ -49,12 +49,19 @@ class Runs(Reads):
         database: Database,
         *,
         logs: Path,
+        kept: Path | None = None,
+        kept_bytes: int = 0,
         lease_seconds: float = 60.0,
         delay_seconds: float = 1.0,
     ) -> None:
-        """Look after the runs of `database`; logs go below `logs`, a folder for each run."""
+        """Look after the runs of `database`; logs go below `logs`, a folder for each run.
+
+        Stages of pipelines keep at most `kept_bytes` below `kept` for later runs.
+        """
         super().__init__(database)
         self._logs = logs
+        self._kept = str(kept or "")
+        self._kept_bytes = kept_bytes
         self._lease_seconds = lease_seconds
         self._delay_seconds = delay_seconds
 
@@ -298,7 +305,13 @@ class Runs(Reads):
         from grange.runs.driver import this_driver
         from grange.runs.driving import Grip
 
-        return Grip(this_driver(), self._lease_seconds, self._delay_seconds)
+        return Grip(
+            this_driver(),
+            self._lease_seconds,
+            self._delay_seconds,
+            self._kept,
+            self._kept_bytes,
+        )
 
     def _delete_outputs(self, run: RunView) -> None:
         from grange.runs.manifest import published_path

@@ -33,6 +33,7 @@ class Settings:
     timeout_seconds: float | None
     lease_seconds: float
     recycle_bytes: int
+    kept_bytes: int
     server: str | None
     host: str
     port: int

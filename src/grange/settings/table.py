@@ -88,6 +88,13 @@ SETTINGS: tuple[Setting, ...] = (
         "How much a worker's memory may grow before a fresh one takes its place.",
     ),
     Setting(
+        "kept_bytes",
+        kinds.size(0),
+        2 << 30,
+        "2GiB",
+        "How much of what pipelines find is kept in the home for runs that differ a little.",
+    ),
+    Setting(
         "server",
         Kind("URL", "a URL that begins with http or https", kinds.url("http", "https")),
         None,

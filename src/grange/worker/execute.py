@@ -21,7 +21,7 @@ from grange.core.tasks import (
 )
 from grange.engines.register import Register
 from grange.errors import PipelineFailed, PipelineInvalid, StoreError
-from grange.pipelines.base import Item, ItemRecord, Part, PartResult, Pipeline
+from grange.pipelines.base import Item, ItemFailure, ItemRecord, Part, PartResult, Pipeline
 from grange.storage import Store, open_store, seal, uri_path
 from grange.worker.copying import copy_outputs
 from grange.worker.failures import failed_in, failure_of
@@ -203,5 +203,12 @@ def _records(lines: Path, out: Path) -> Iterator[ItemRecord]:
     with lines.open(encoding="utf-8") as file:
         for line in file:
             one = json.loads(line)
-            folder = out / one["folder"]
-            yield ItemRecord(one["path"], one["state"], one["result"], folder, one["outputs"])
+            failure = ItemFailure(**one["failure"]) if one.get("failure") else None
+            yield ItemRecord(
+                one["path"],
+                one["state"],
+                one["result"],
+                out / one["folder"],
+                one["outputs"],
+                failure,
+            )

@@ -11,6 +11,7 @@ from grange.core.tasks import Job, Task, staging_token
 from grange.engines.register import Register
 from grange.engines.strays import MARKER
 from grange.storage import Store
+from grange.worker.kept import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class TaskWork:
         self._identity = identity
         self._output: Path | None = None
         self._scratch: Path | None = None
+        self._kept = Kept(Path(job.kept), job.kept_bytes) if job.kept else None
         self.peak_bytes = 0
 
     @property
@@ -89,6 +91,15 @@ class TaskWork:
     def peak(self, peak_bytes: int) -> None:
         """Keep the largest."""
         self.peak_bytes = max(self.peak_bytes, peak_bytes)
+
+    def known(self, key: str) -> bytes | None:
+        """Look it up in the site's home."""
+        return None if self._kept is None else self._kept.known(key)
+
+    def keep(self, key: str, data: bytes) -> None:
+        """Keep it in the site's home."""
+        if self._kept is not None:
+            self._kept.keep(key, data)
 
     def discard(self) -> None:
         """Remove what was staged, by an earlier worker at this very attempt, too."""
