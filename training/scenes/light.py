@@ -44,7 +44,7 @@ class Light:
                 noise=float(rng.uniform(5, 10)),
                 shadow=0.0,
                 vignette=float(rng.uniform(0.55, 0.85)),
-                reach=float(rng.uniform(8, 14)),
+                reach=float(rng.uniform(12, 22)),
             )
         if name == "dusk":
             level = float(rng.uniform(0.42, 0.68))

@@ -1,0 +1,50 @@
+"""Training of the reference pose model."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.crops import augmented
+from training.data import Array, Rendered
+from training.fitting import Plan, fit
+from training.networks import Pose
+from training.scenes import KEYPOINTS
+
+INPUT = (128, 128)
+STRIDE = 4
+SPREAD = 1.3  # of a peak, in cells
+HIDDEN = 0.4  # the peak of a keypoint that something hides
+
+
+def train(rendered: Rendered, steps: int, batch: int = 32) -> Pose:
+    """Train a pose model."""
+    torch.manual_seed(7)
+    rng = np.random.default_rng(7)
+
+    def loss(network: nn.Module, rows: Array) -> Tensor:
+        crops, points = augmented(rendered.crops[rows], rendered.points[rows], INPUT[0], rng)
+        wanted = heatmaps(points)
+        raw = network(crops)
+        wrong = functional.binary_cross_entropy_with_logits(raw, wanted, reduction="none")
+        # Of what a perfect answer would have, nothing counts.
+        least = functional.binary_cross_entropy(wanted, wanted, reduction="none")
+        return ((wrong - least) * (1 + 12 * wanted)).mean() * 20
+
+    plan = Plan(steps=steps, batch=batch, rate=3e-3)
+    network: Pose = fit(Pose(len(KEYPOINTS)), len(rendered.crops), plan, loss)
+    network.raw = False
+    return network
+
+
+def heatmaps(points: Tensor) -> Tensor:
+    """Return a peak for each keypoint: 1 where it is visible, lower where it is hidden."""
+    side = INPUT[0] // STRIDE
+    middles = torch.arange(side) + 0.5
+    across = (middles[None, None] - points[..., 0, None] / STRIDE) ** 2
+    down = (middles[None, None] - points[..., 1, None] / STRIDE) ** 2
+    peaks = torch.exp(-(down[..., :, None] + across[..., None, :]) / (2 * SPREAD**2))
+    height = torch.where(points[..., 2] > 0, 1.0, HIDDEN)
+    return peaks * height[..., None, None]
