@@ -51,8 +51,8 @@ class Task(StrEnum):
 class Manifest:
     """What is known of a model.
 
-    `file` is absolute. Where another package brings the weights, it is the manifest itself.
-    An empty `layout`, `resize` or `activation`, and an `input` of (0, 0), are told from the graph.
+    `file` is absolute: the graph, or another package's weights. An empty `layout`, `resize` or
+    `activation`, and an `input` of (0, 0), are told from the graph.
     """
 
     name: str
@@ -121,7 +121,6 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         ModelInvalid: It can't be read, or a field is missing, unknown or wrong.
     """
-    import hashlib
     import tomllib
 
     from grange.pipelines.wildlife.models.said import checked
@@ -137,8 +136,6 @@ def read_manifest(path: Path) -> Manifest:
     except (ValueError, RecursionError) as error:
         message = f"The manifest {path} is no TOML: {error}."
         raise ModelInvalid(message, hint="See the guide to models for an example.") from error
-    if said.get("backend", ONNX) != ONNX and "file" not in said:
-        said |= {"file": path.name, "sha256": hashlib.sha256(data).hexdigest()}
     return checked(said, f"The manifest {path}", path.absolute().parent)
 
 

@@ -7,10 +7,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from grange.errors import ModelInvalid, ModelNotFound
+from grange.errors import ModelInvalid, ModelNotFound, NameTaken, UsageError
 from grange.pipelines.wildlife.models.manifest import PIN_DIGITS, Manifest, Task, read_manifest
+
+if TYPE_CHECKING:
+    from grange.pipelines.wildlife.models.interface import Check
 
 SHIPPED: Final = Path(__file__).parents[1] / "reference"
 MANIFEST: Final = "manifest.toml"
@@ -70,12 +73,74 @@ class Models:
             )
         return manifest
 
+    def add(self, path: Path, **said: Any) -> Manifest:  # noqa: ANN401  # fields of the manifest
+        """Add the model of a manifest (.toml) or graph (.onnx), copied, with nothing left open.
+
+        Adding the same again changes nothing.
+
+        Args:
+            path: The file.
+            said: Fields of the manifest that the file does not say, or says otherwise.
+
+        Raises:
+            ModelInvalid: It fits no layout, or something must be said of it.
+            NameTaken: Another model has the name.
+        """
+        from grange.pipelines.wildlife.models import adding
+
+        manifest = adding.told_from(path, said)
+        if any(one.name == manifest.name and one.shipped for one in self._entries()):
+            hint = "Give this one another name: --name NAME"
+            raise NameTaken(f"A model that ships with Grange is called {manifest.name}.", hint=hint)
+        return adding.add(manifest, self._own_folder())
+
+    def remove(self, name: str) -> None:
+        """Remove a model that was added, its files with it.
+
+        Raises:
+            ModelNotFound: There is none of this name.
+            UsageError: It ships with Grange.
+        """
+        from grange.pipelines.wildlife.models import adding
+
+        found = [one for one in self._entries() if one.name == name]
+        if not found:
+            raise self._not_found(name)
+        if all(one.shipped for one in found):
+            raise UsageError(f"The model {name} ships with Grange and can't be removed.")
+        adding.remove(name, self._own_folder())
+
+    def check(self, reference: str) -> Check:
+        """Look at a model as a run would use it, with a trial; see `checking.check`.
+
+        Raises:
+            ModelNotFound: There is none of this name, or no such file.
+        """
+        from grange.pipelines.wildlife.models.checking import check
+        from grange.pipelines.wildlife.models.interface import Check, Finding
+
+        try:
+            manifest = self.find(reference)
+        except ModelInvalid as error:
+            finding = Finding("manifest", good=False, said=error.message, hint=error.hint)
+            return Check(reference, (finding,))
+        return check(manifest)
+
+    def _own_folder(self) -> Path:
+        if self._folder is None:
+            raise UsageError("There is no folder for models.")
+        return self._folder
+
+    def _not_found(self, name: str) -> ModelNotFound:
+        names = [one.name for one in self._entries()]
+        near = difflib.get_close_matches(name, names, n=3)
+        hint = f"Did you mean {' or '.join(near)}?" if near else _all(names)
+        return ModelNotFound(f"No model is called {name[:200]!r}.", hint=hint)
+
     def _of(self, name: str) -> Manifest:
         found = {one.name: one for one in self._entries()}
         if name not in found:
-            near = difflib.get_close_matches(name, found, n=3)
-            hint = f"Did you mean {' or '.join(near)}?" if near else _all(sorted(found))
-            raise ModelNotFound(f"No model is called {name[:200]!r}.", hint=hint)
+            raise self._not_found(name)
         entry = found[name]
         if entry.manifest is None:
             raise ModelInvalid(entry.error, hint=f"Remove it: grange models remove {name}")
@@ -85,11 +150,11 @@ class Models:
         path = path.expanduser()
         if not path.is_file():
             raise ModelNotFound(f"There is no file {str(path)!r}.", hint=_all([]))
-        if path.suffix.lower() == ".toml":
-            return read_manifest(path)
         from grange.pipelines.wildlife.models.adding import told_from
 
-        return told_from(path, {"task": task} if task else {})
+        # A manifest says itself what it is for.
+        is_graph = path.suffix.lower() != ".toml"
+        return told_from(path, {"task": task} if task and is_graph else {})
 
     def _entries(self) -> Iterator[Entry]:
         for path in sorted(SHIPPED.glob("*.toml")):
