@@ -143,10 +143,7 @@ class Server:
     def kill(self) -> None:
         """End the server at once, as a power cut would."""
         if self.process is not None:
-            # The process group, because PostgreSQL's children outlive a killed parent.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            kill_group(self.process)
             self.process = None
 
 
@@ -210,12 +207,12 @@ class CacheServer:
 @contextlib.contextmanager
 def redis() -> Iterator[CacheServer]:
     """Run a Redis server of our own for as long as the block lasts."""
-    program = _program("redis-server", os.environ.get("PATH", ""), package="redis-server")
-    with _folder("redis") as folder:
-        port = _free_port()
+    program = find_program("redis-server", os.environ.get("PATH", ""), package="redis-server")
+    with server_folder("redis") as folder:
+        port = free_port()
         command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
         command += ["--save", "", "--appendonly", "no"]
-        launch = functools.partial(_spawn, command, "redis", folder)
+        launch = functools.partial(spawn, command, "redis", folder)
         with _caching("redis", port, b"PING", launch) as server:
             yield server
 
@@ -223,11 +220,11 @@ def redis() -> Iterator[CacheServer]:
 @contextlib.contextmanager
 def memcached() -> Iterator[CacheServer]:
     """Run a memcached server of our own for as long as the block lasts."""
-    program = _program("memcached", os.environ.get("PATH", ""), package="memcached")
-    with _folder("memcache") as folder:
-        port = _free_port()
+    program = find_program("memcached", os.environ.get("PATH", ""), package="memcached")
+    with server_folder("memcache") as folder:
+        port = free_port()
         command = [program, "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-m", "16"]
-        launch = functools.partial(_spawn, command, "memcache", folder)
+        launch = functools.partial(spawn, command, "memcache", folder)
         with _caching("memcached", port, b"version", launch) as server:
             yield server
 
@@ -237,9 +234,9 @@ def postgresql() -> Iterator[Server]:
     """Run a PostgreSQL server of our own for as long as the block lasts."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version)
     search = os.pathsep.join([*map(str, reversed(programs)), os.environ.get("PATH", "")])
-    initdb = _program("initdb", search, package="postgresql")
-    postgres = _program("postgres", search, package="postgresql")
-    with _folder("postgres") as folder:
+    initdb = find_program("initdb", search, package="postgresql")
+    postgres = find_program("postgres", search, package="postgresql")
+    with server_folder("postgres") as folder:
         _initialise_postgresql(initdb, folder)
 
         def launch() -> subprocess.Popen[bytes]:
@@ -256,9 +253,9 @@ def postgresql() -> Iterator[Server]:
             command = [postgres, "-D", str(folder / "data"), "-k", str(folder)]
             command += ["-h", "127.0.0.1", "-p", str(port)]
             command += [word for option in options for word in ("-c", option)]
-            return _spawn(command, "postgres", folder)
+            return spawn(command, "postgres", folder)
 
-        port = _free_port()
+        port = free_port()
         server = Server("postgresql+psycopg", port, "postgres", " WITH (FORCE)", launch)
         with _running(server):
             yield server
@@ -268,9 +265,9 @@ def postgresql() -> Iterator[Server]:
 def mariadb() -> Iterator[Server]:
     """Run a MariaDB server of our own for as long as the block lasts."""
     search = os.pathsep.join(["/usr/sbin", os.environ.get("PATH", "")])
-    installer = _program("mariadb-install-db", search, package="mariadb-server")
-    mariadbd = _program("mariadbd", search, package="mariadb-server")
-    with _folder("mysql") as folder:
+    installer = find_program("mariadb-install-db", search, package="mariadb-server")
+    mariadbd = find_program("mariadbd", search, package="mariadb-server")
+    with server_folder("mysql") as folder:
         _initialise_mariadb(installer, folder)
 
         def launch() -> subprocess.Popen[bytes]:
@@ -291,9 +288,9 @@ def mariadb() -> Iterator[Server]:
                 "--skip-name-resolve",
                 "--max-connections=200",
             ]
-            return _spawn(command, "mysql", folder)
+            return spawn(command, "mysql", folder)
 
-        port = _free_port()
+        port = free_port()
         server = Server("mysql+pymysql", port, "mysql", "", launch)
         with _running(server):
             yield server
@@ -372,7 +369,7 @@ def _initialise_postgresql(initdb: str, folder: Path) -> None:
     (folder / "password").write_text(PASSWORD)
     command = [initdb, "--no-sync", "--username", USER, "--pwfile", str(folder / "password")]
     command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8"]
-    _finish(_spawn([*command, "-D", str(folder / "data")], "postgres", folder), folder)
+    _finish(spawn([*command, "-D", str(folder / "data")], "postgres", folder), folder)
 
 
 def _initialise_mariadb(installer: str, folder: Path) -> None:
@@ -382,7 +379,7 @@ def _initialise_mariadb(installer: str, folder: Path) -> None:
     )
     command = [installer, "--no-defaults", f"--datadir={folder / 'data'}", "--skip-test-db"]
     command += ["--auth-root-authentication-method=normal", "--skip-name-resolve"]
-    _finish(_spawn(command, "mysql", folder), folder)
+    _finish(spawn(command, "mysql", folder), folder)
 
 
 @contextlib.contextmanager
@@ -407,7 +404,7 @@ def _running(server: Server) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _folder(user: str) -> Iterator[Path]:
+def server_folder(user: str) -> Iterator[Path]:
     """Make a folder that the server's user owns; short, because it holds a socket."""
     folder = Path(tempfile.mkdtemp(prefix=f"grange-{user}-", dir="/tmp"))
     try:
@@ -418,7 +415,7 @@ def _folder(user: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _spawn(command: list[str], user: str, folder: Path) -> subprocess.Popen[bytes]:
+def spawn(command: list[str], user: str, folder: Path) -> subprocess.Popen[bytes]:
     """Start a program as its own user when we are root (the servers refuse to be root)."""
     prefix = ["setpriv", "--pdeathsig", QUICK_END.name] if shutil.which("setpriv") else []
     if os.geteuid() == 0:
@@ -436,13 +433,21 @@ def _spawn(command: list[str], user: str, folder: Path) -> subprocess.Popen[byte
         )
 
 
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End a server at once, with its children: PostgreSQL's outlive a killed parent."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 def _finish(process: subprocess.Popen[bytes], folder: Path) -> None:
     if process.wait(START_SECONDS) != 0:
         message = f"the server's files can't be made: {(folder / 'log').read_text()[-2000:]}"
         raise RuntimeError(message)
 
 
-def _program(name: str, search: str, *, package: str) -> str:
+def find_program(name: str, search: str, *, package: str) -> str:
+    """Say where a program is; without it, the test is skipped on a laptop and fails in CI."""
     found = shutil.which(name, path=search)
     if found is None:
         unavailable(f"{name} is not installed (Debian package {package})")
@@ -456,7 +461,8 @@ def _version(folder: Path) -> float:
         return 0.0
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Name a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

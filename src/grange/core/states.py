@@ -128,6 +128,11 @@ TASK_MOVES: Final[dict[TaskState, frozenset[TaskState]]] = {
 RUN_REOPENS: Final = frozenset({RunState.FAILED, RunState.CANCELLED})
 ITEM_REOPENS: Final = frozenset({ItemState.FAILED, ItemState.CANCELLED})
 
+# What `watch` may do besides: go on with a run that has ended, since more has come, and
+# begin an item anew whose file was replaced.
+RUN_GROWS: Final = frozenset({RunState.DONE, RunState.FAILED})
+ITEM_RENEWS: Final = ITEM_ENDS
+
 State = TypeVar("State", RunState, ItemState, TaskState)
 
 

@@ -37,8 +37,11 @@ def clear_staging(driven: Driven) -> None:
         driven.store.discard(token)
 
 
-def write_files(database: Database, driven: Driven, state: RunState, *, now: float) -> None:
-    """Write run.json, items.jsonl and report.html, each whole. Repeating it is harmless."""
+def write_files(database: Database, driven: Driven, state: RunState, *, now: float | None) -> None:
+    """Write run.json, items.jsonl and report.html, each whole. Repeating it is harmless.
+
+    `now` is when the run ends; None for one that goes on.
+    """
     from grange.runs.report import write_report
 
     run = queries.find_run(database, driven.id)

@@ -91,8 +91,11 @@ class Dispatcher:
 
     def _work(self, stop: threading.Event) -> None:
         with _few_collections():
-            while self._driven.counts.left and not self._stopped(stop):
+            while self._has_more() and not self._stopped(stop):
                 self._turn()
+
+    def _has_more(self) -> bool:
+        return self._driven.counts.left > 0
 
     def _turn(self) -> None:
         self._beat()

@@ -53,7 +53,8 @@ def take(database: Database, number: int, grip: Grip, *, logs: str, now: float) 
         state = RunState(row.state)
         if state.is_finished():
             raise RunEnded(f"Run {row.id} has ended: it is {state}.")
-        if is_working(row.driver, row.driver_until, now=now):
+        mine = row.driver is not None and row.driver["token"] == grip.driver.token
+        if not mine and is_working(row.driver, row.driver_until, now=now):
             message = f"Run {row.id} is being worked on by {words(row.driver)}."
             raise RunBusy(message, hint=f"Follow it: grange runs watch {row.id}")
         if state is RunState.SUBMITTING:

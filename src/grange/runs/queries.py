@@ -63,6 +63,12 @@ def run_of_id(database: Database, run: str) -> RunView | None:
     return view_of(row) if row is not None else None
 
 
+def run_of_number(database: Database, number: int) -> RunView:
+    """The run of this number, which is there."""
+    with database.read() as connection:
+        return view_of(connection.execute(select(runs).where(runs.c.number == number)).one())
+
+
 def unfinished_run(database: Database, *, request_key: str) -> str | None:
     """The id of the unfinished run of this very request."""
     query = select(runs.c.id).where(runs.c.request_key == request_key, runs.c.out_key.is_not(None))

@@ -33,9 +33,11 @@ class RunReport:
         """Write the records that the report reads, and add its task, if there is none already."""
         file = Path(self._driven.job.logs) / "items.jsonl"
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("w", encoding="utf-8") as lines:
+        fresh = file.with_suffix(".new")
+        with fresh.open("w", encoding="utf-8") as lines:
             for item in iterate_items(self._database, self._driven.number):
-                if item.state is ItemState.CANCELLED:
+                # Of a run that still grows, some have no end yet.
+                if item.state not in {ItemState.DONE, ItemState.FAILED}:
                     continue
                 record = {
                     "path": item.path,
@@ -46,6 +48,8 @@ class RunReport:
                     "failure": _failure(item),
                 }
                 lines.write(json.dumps(record) + "\n")
+        # Whoever reads the list of an earlier report keeps it whole.
+        fresh.replace(file)
         self._database.transact(lambda connection: self._add(connection, str(file)))
 
     def ended(self) -> bool:

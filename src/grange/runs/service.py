@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from grange.runs.control import Also
     from grange.runs.driving import Grip
     from grange.runs.submission import AlsoSealed
+    from grange.runs.watching import Watcher
 
 CUT_OFF_SECONDS = 86_400.0
 
@@ -171,6 +172,12 @@ class Runs(Reads):
             self._cancel_here(run)
         else:
             self._drive_once(run, engine, observer, stop)
+
+    def watcher(self) -> Watcher:
+        """What drives runs that grow, as one driver."""
+        from grange.runs.watching import Watcher
+
+        return Watcher(self._database, self._grip(), self._logs)
 
     def follow(self, run: RunView, *, observer: Observer, stop: threading.Event) -> RunView:
         """Say what happens to the run until it ends, or nobody works on it any more."""

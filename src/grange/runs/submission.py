@@ -73,7 +73,7 @@ def add_items(database: Database, opened: Opened, found: Iterable[NewItem]) -> N
     """
     stream = iter(found)
     while batch := list(islice(stream, BATCH)):
-        rows = list(_rows(opened.number, batch))
+        rows = list(rows_of(opened.number, batch))
 
         def work(connection: Connection, rows: list[dict[str, Any]] = rows) -> None:
             _hold(connection, opened)
@@ -137,16 +137,76 @@ def withdraw(database: Database, opened: Opened) -> None:
     database.transact(work)
 
 
+def find_open(connection: Connection, spec: RunSpec, key: str) -> Record | None:
+    """The unfinished run of this request, locked for this transaction, if there is one.
+
+    Raises:
+        OutputInUse: An unfinished run of another request writes to the same place.
+    """
+    query = select(runs).where(runs.c.out_key == out_key(spec.out)).with_for_update()
+    present = connection.execute(query).first()
+    if present is not None and present.request_key != key:
+        raise _in_use(present, spec)
+    return present
+
+
+def insert_run(connection: Connection, spec: RunSpec, run: str, key: str, driver: Driver) -> Opened:
+    """Make a run that takes items in, as long as this driver shows that it lives."""
+    result = connection.execute(
+        insert(runs).values(
+            id=run,
+            name=spec.name,
+            state=str(RunState.SUBMITTING),
+            priority=spec.priority,
+            pipeline=spec.pipeline,
+            version=spec.version,
+            params=dict(spec.params),
+            models=dict(spec.models),
+            function_key=spec.function_key,
+            request_key=key,
+            out_key=out_key(spec.out),
+            out=spec.out,
+            inputs=dict(spec.inputs),
+            plan={
+                "splits": spec.splits,
+                "reports": spec.reports,
+                "reads_name": spec.reads_name,
+                "cwd": spec.cwd,
+                **({"roots": [list(root) for root in spec.roots]} if spec.roots else {}),
+            },
+            retries=spec.retries,
+            timeout_seconds=spec.timeout_seconds,
+            created_at=time.time(),
+            owner=spec.owner,
+            shared_with=spec.shared_with,
+            **_in_hand(driver),
+        )
+    )
+    (number,) = result.inserted_primary_key or (0,)
+    return Opened(number, run, RunState.SUBMITTING, driver, known=False)
+
+
+def rows_of(number: int, batch: Iterable[NewItem]) -> Iterator[dict[str, Any]]:
+    """New items as rows of their table."""
+    for item in batch:
+        yield {
+            "run": number,
+            "path": item.path,
+            "uri": item.uri,
+            "uri_key": uri_key(item.uri),
+            "size": item.size,
+            "mtime_ns": item.mtime_ns,
+            "weight": weight(item.size),
+            "state": "waiting",
+        }
+
+
 def _open(
     connection: Connection, spec: RunSpec, key: str, driver: Driver, run: str | None
 ) -> Opened:
-    place = out_key(spec.out)
-    query = select(runs).where(runs.c.out_key == place).with_for_update()
-    present = connection.execute(query).first()
+    present = find_open(connection, spec, key)
     if present is None:
-        return _insert(connection, spec, run or new_id(), key, driver)
-    if present.request_key != key:
-        raise _in_use(present, spec)
+        return insert_run(connection, spec, run or new_id(), key, driver)
     state = RunState(present.state)
     busy = is_working(present.driver, present.driver_until, now=time.time())
     if not busy and state is not RunState.CANCELLING:
@@ -187,52 +247,3 @@ def _in_use(present: Record, spec: RunSpec) -> OutputInUse:
         f"(grange runs cancel {present.id}), or choose another --out."
     )
     return OutputInUse(message, hint=hint)
-
-
-def _insert(connection: Connection, spec: RunSpec, run: str, key: str, driver: Driver) -> Opened:
-    result = connection.execute(
-        insert(runs).values(
-            id=run,
-            name=spec.name,
-            state=str(RunState.SUBMITTING),
-            priority=spec.priority,
-            pipeline=spec.pipeline,
-            version=spec.version,
-            params=dict(spec.params),
-            models=dict(spec.models),
-            function_key=spec.function_key,
-            request_key=key,
-            out_key=out_key(spec.out),
-            out=spec.out,
-            inputs=dict(spec.inputs),
-            plan={
-                "splits": spec.splits,
-                "reports": spec.reports,
-                "reads_name": spec.reads_name,
-                "cwd": spec.cwd,
-                **({"roots": [list(root) for root in spec.roots]} if spec.roots else {}),
-            },
-            retries=spec.retries,
-            timeout_seconds=spec.timeout_seconds,
-            created_at=time.time(),
-            owner=spec.owner,
-            shared_with=spec.shared_with,
-            **_in_hand(driver),
-        )
-    )
-    (number,) = result.inserted_primary_key or (0,)
-    return Opened(number, run, RunState.SUBMITTING, driver, known=False)
-
-
-def _rows(number: int, batch: Iterable[NewItem]) -> Iterator[dict[str, Any]]:
-    for item in batch:
-        yield {
-            "run": number,
-            "path": item.path,
-            "uri": item.uri,
-            "uri_key": uri_key(item.uri),
-            "size": item.size,
-            "mtime_ns": item.mtime_ns,
-            "weight": weight(item.size),
-            "state": "waiting",
-        }
