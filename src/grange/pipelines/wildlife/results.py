@@ -6,6 +6,7 @@ so that they hold for every size of it. Pure data: no file, no library.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -83,7 +84,7 @@ class Media:
     def seconds_at(self, frame: int) -> float:
         """The time of an analysed frame, from the first frame of the video."""
         if self.times:
-            return self.times[self.processed.index(frame)]
+            return self.times[bisect_left(self.processed, frame)]
         return float(frame / self.frame_rate) if self.frame_rate else 0.0
 
 

@@ -6,14 +6,15 @@ readers pass over: tracks, poses, exact rates and times, sizes.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
+from grange.errors import FormatInvalid
+from grange.pipelines.wildlife.formats.jsonlists import text_of
 from grange.pipelines.wildlife.formats.jsontext import open_json
 from grange.pipelines.wildlife.formats.mdreading import head_of, media_of
 from grange.pipelines.wildlife.results import Detection, Kind, Media, Results
@@ -21,6 +22,16 @@ from grange.pipelines.wildlife.results import Detection, Kind, Media, Results
 JSON = Any
 
 FORMAT_VERSION: Final = "1.6"
+# What stands before the items, and after them.
+_OPENING: Final = '\n "images": ['
+_CLOSING: Final = "\n ]\n}\n"
+_COPIED_CHARACTERS: Final = 1 << 16
+# Fields that MegaDetector's own files do not have.
+_OWN_INFO: Final = frozenset({"pose", "finished", "keypoints", "skeleton"})
+_OWN_FACTS: Final = frozenset(
+    {"kind", "width", "height", "frame_rate_exact", "variable_rate", "frames", "times"}
+)
+_OWN_OF_DETECTIONS: Final = frozenset({"track", "keypoints"})
 # A failed video's rate, as the field's programs write it.
 NO_RATE: Final = -1.0
 # Readers of the format ask for a rate and for frames wherever a name ends so.
@@ -34,22 +45,67 @@ def write_results(results: Results, path: Path) -> None:
     write_run(path, results, results.media)
 
 
-def write_run(path: Path, head: Results, media: Iterable[Media]) -> None:
+def write_run(path: Path, head: Results, media: Iterable[Media], *, plain: bool = False) -> None:
     """Write many items' results as they come: what they share is `head`'s, whose media don't count.
 
-    Neither the items nor their detections are held in memory.
+    Neither the items nor their detections are held in memory. A `plain` file
+    has no fields but those of MegaDetector's own.
     """
-    with path.open("w", encoding="ascii", newline="\n") as file:
-        file.write("{\n")
-        for name, value in _head(head).items():
-            file.write(f" {_text(name)}: {_text(value)},\n")
-        file.write(' "images": [')
-        comma = "\n  "
+    with RunWriter(path, head, plain=plain) as run:
         for one in media:
-            file.write(comma)
-            _write_media(file, one)
-            comma = ",\n  "
-        file.write("\n ]\n}\n")
+            run.add(one)
+
+
+class RunWriter:
+    """Writes a file of results an item at a time; use it in a `with` statement."""
+
+    def __init__(self, path: Path, head: Results, *, plain: bool = False) -> None:
+        """Begin the file with what all items share; the media of `head` don't count."""
+        self._path = path
+        self._plain = plain
+        self._file = path.open("w", encoding="ascii", newline="\n")
+        self._file.write("{\n")
+        for name, value in _head(head, plain=plain).items():
+            self._file.write(f" {text_of(name)}: {text_of(value)},\n")
+        self._file.write(_OPENING[1:])
+        self._comma = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._file as file:
+            file.write(_CLOSING)
+
+    def add(self, media: Media) -> None:
+        """Add an item; its detections are gone through once."""
+        self._file.write(f"{self._comma}\n  ")
+        self._comma = ","
+        _write_media(self._file, media, plain=self._plain)
+
+    def add_file(self, path: Path) -> None:
+        """Add all items of another file that `write_results` or `write_run` wrote, as they stand.
+
+        Its head has to be the same, but for the time of the work: nobody looks at it.
+
+        Raises:
+            FormatInvalid: It was written by somebody else.
+        """
+        with path.open(encoding="ascii", newline="\n") as other:
+            for line in other:
+                if line.rstrip("\n") == _OPENING[1:]:
+                    break
+            else:
+                raise FormatInvalid(f"{str(path)!r} is no file of results that Grange wrote.")
+            waiting = other.read(_COPIED_CHARACTERS)
+            if waiting.startswith("\n ]"):
+                return
+            self._file.write(f"{self._comma}\n")
+            self._comma = ","
+            while piece := other.read(_COPIED_CHARACTERS):
+                self._file.write(waiting[: -len(_CLOSING)])
+                waiting = waiting[-len(_CLOSING) :] + piece
+            self._file.write(waiting.removesuffix(_CLOSING))
 
 
 def read_results(path: Path) -> Results:
@@ -102,7 +158,14 @@ class ResultsFile:
         return found
 
 
-def _head(results: Results) -> dict[str, JSON]:
+def _head(results: Results, *, plain: bool) -> dict[str, JSON]:
+    head: dict[str, JSON] = {"info": _info(results), "detection_categories": results.categories}
+    if plain:
+        head["info"] = {name: one for name, one in head["info"].items() if name not in _OWN_INFO}
+    return head | ({"classification_categories": results.species} if results.species else {})
+
+
+def _info(results: Results) -> dict[str, JSON]:
     source = results.source
     info: dict[str, JSON] = {"format_version": FORMAT_VERSION, "detector": source.detector}
     info |= {"classifier": source.classifier} if source.classifier else {}
@@ -117,21 +180,25 @@ def _head(results: Results) -> dict[str, JSON]:
     }
     info |= {"keypoints": list(results.keypoints)} if results.keypoints else {}
     info |= {"skeleton": list(map(list, results.skeleton))} if results.skeleton else {}
-    head: dict[str, JSON] = {"info": info, "detection_categories": results.categories}
-    return head | ({"classification_categories": results.species} if results.species else {})
+    return info
 
 
-def _write_media(file: IO[str], media: Media) -> None:
+def _write_media(file: IO[str], media: Media, *, plain: bool) -> None:
     facts = _facts(media)
-    file.write(_text(facts)[:-1])
+    if plain:
+        facts = {name: one for name, one in facts.items() if name not in _OWN_FACTS}
+    file.write(text_of(facts)[:-1])
     if media.failure:
-        file.write(f', "failure": {_text(media.failure)}, "detections": null}}')
+        file.write(f', "failure": {text_of(media.failure)}, "detections": null}}')
         return
     file.write(', "detections": [')
     in_frames = "frames_processed" in facts
     comma = "\n   "
     for detection in media.detections:
-        file.write(comma + _text(_detection(detection, in_frames=in_frames)))
+        found = _detection(detection, in_frames=in_frames)
+        if plain:
+            found = {name: one for name, one in found.items() if name not in _OWN_OF_DETECTIONS}
+        file.write(comma + text_of(found))
         comma = ",\n   "
     file.write("]}")
 
@@ -186,8 +253,3 @@ def _detection(one: Detection, *, in_frames: bool) -> dict[str, JSON]:
 
 def _numbers(given: Sequence[float]) -> list[float]:
     return list(given)
-
-
-def _text(value: JSON) -> str:
-    # Plain ASCII: every name can be written so, even one that is no text in any encoding.
-    return json.dumps(value, ensure_ascii=True, allow_nan=False)
