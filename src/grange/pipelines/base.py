@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Generic, Protocol, TypeVar
@@ -125,6 +125,21 @@ class ItemRecord:
     failure: ItemFailure | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A pipeline's own way of looking at a run's results in a browser.
+
+    The server shows it as a tab of the run's page. `folder` holds the files;
+    `scripts` are classic ones, loaded in this order, which together define
+    `grangeReview.show(place, source)`; `texts` gives their words by keys.
+    """
+
+    folder: Path
+    scripts: tuple[str, ...]
+    style: str
+    texts: Callable[[], Mapping[str, str]]
+
+
 class Work(Protocol):
     """What a pipeline's method may do besides computing. One for each call."""
 
@@ -183,6 +198,10 @@ class Pipeline(ABC, Generic[P]):
     accepts: ClassVar[tuple[str, ...]] = ("*",)
     # Whether the item's name can show in its result; if not, a renamed copy is known already.
     reads_name: ClassVar[bool] = True
+    # How people look at a run's results, where there is a better way than a list of files.
+    review: ClassVar[Review | None] = None
+    # The formats besides its own outputs that `export` writes a run's results in.
+    exports: ClassVar[tuple[str, ...]] = ()
 
     def models(self, params: P) -> dict[str, str]:
         """The models that decide the result: name to sha256.
@@ -209,6 +228,26 @@ class Pipeline(ABC, Generic[P]):
 
     def report(self, items: Iterator[ItemRecord], params: P, work: Work) -> None:
         """Write files about the whole run into `work.output`. Overriding it makes it be called."""
+        raise NotImplementedError
+
+    def export(
+        self, dialect: str, results: Path, target: Path, options: Mapping[str, str]
+    ) -> Sequence[str]:
+        """Write a run's results in another format; whoever names `exports` must override it.
+
+        Args:
+            dialect: One of `exports`.
+            results: The folder of the run's outputs; nothing is written there.
+            target: An empty folder for what is written.
+            options: What else was said, by name; `template` is what the names of files begin with
+                that people have to fill in, where there is a place for them.
+
+        Returns:
+            Remarks for people, in words.
+
+        Raises:
+            ExportRefused: The format demands what is in neither the results nor the options.
+        """
         raise NotImplementedError
 
     @classmethod

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from grange.pipelines.base import Parameters, Pipeline
+from grange.pipelines.base import Parameters, Pipeline, Review
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
@@ -52,9 +52,14 @@ def _method_faults(cls: type[Pipeline[Any]]) -> Iterator[str]:
         yield "it splits items, but has no merge method"
     if not cls.splits() and cls.merge is not Pipeline.merge:
         yield "it has a merge method, but no split method"
+    if cls.exports and cls.export is Pipeline.export:
+        yield "it names formats in exports, but has no export method"
     accepts: object = cls.accepts
     if not isinstance(accepts, tuple) or not all(isinstance(one, str) for one in accepts):
         yield "its accepts is no tuple of globs, such as ('*.jpg', '*.png')"
+    review: object = cls.review
+    if review is not None and not isinstance(review, Review):
+        yield "its review is no grange.pipelines.Review"
 
 
 def _parameter_faults(cls: type[Pipeline[Any]]) -> Iterator[str]:

@@ -1,1 +1,8 @@
 """The dialects in which results are exchanged."""
+
+from typing import Final
+
+# What `grange export --to` knows of wildlife's results.
+EXPORTS: Final = (
+    *("md", "timelapse", "csv", "camtrap-dp", "coco-ct", "coco-keypoints", "dlc-csv", "dlc-h5"),
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -41,23 +41,22 @@ class Wanted:
     project: Path | None = None
     level: str = MEDIA_LEVEL
     gap: timedelta = timedelta(seconds=120)
+    # What the names of files to be filled in begin with; empty where nobody could find them.
+    template: str = ""
 
 
-def write_camtrap(
-    folder: Path, head: Results, media: Iterable[Media], wanted: Wanted, templates: Path
-) -> list[str]:
+def write_camtrap(folder: Path, head: Results, media: Iterable[Media], wanted: Wanted) -> list[str]:
     """Write the package; returns, in words, what is missing in it.
 
-    `media` is gone through twice. What nobody has said goes into files below
-    `templates`, to be filled in.
+    `media` is gone through three times.
 
     Raises:
         ExportRefused: Coordinates or times are missing; a file to fill in has been written.
     """
     given = inputs.read_times(wanted.times) if wanted.times else {}
-    deployments = _deployments(media, wanted, given, templates)
+    deployments = _deployments(media, wanted, given)
     naming = rows.Naming(head, inputs.read_taxa(wanted.taxa) if wanted.taxa else {})
-    _check_times(media, given, templates)
+    _check_times(media, wanted, given)
     left_out = _write_tables(folder, media, deployments, given, (naming, wanted))
     package = _package(head, deployments, naming, wanted)
     text = json.dumps(package, indent=2, ensure_ascii=False)
@@ -66,7 +65,7 @@ def write_camtrap(
 
 
 def _deployments(
-    media: Iterable[Media], wanted: Wanted, given: dict[str, datetime], templates: Path
+    media: Iterable[Media], wanted: Wanted, given: dict[str, datetime]
 ) -> inputs.Deployments:
     """The deployments of all items.
 
@@ -80,16 +79,14 @@ def _deployments(
     ]
     if known is not None and not lacking:
         return known
-    path = templates / TEMPLATE
-    if known is not None:
-        path = templates / f"more-{TEMPLATE}"
-    inputs.write_template(path, inputs.TEMPLATE_COLUMNS, _template(lacking, spans))
+    rows_to_fill = _template(lacking, spans)
+    path = _put_template(wanted, TEMPLATE, inputs.TEMPLATE_COLUMNS, rows_to_fill)
     shown = ", ".join(repr(one or ".") for one in lacking[:_EXAMPLES])
     more = f" and {len(lacking) - _EXAMPLES} more" if len(lacking) > _EXAMPLES else ""
     raise ExportRefused(
         "Camtrap DP demands the coordinates and the dates of every deployment, and nobody has said "
         f"those of the folder{'s' if len(lacking) > 1 else ''} {shown}{more}.",
-        hint=f"Fill in {path} and name it: --deployments FILE.csv",
+        hint=f"Fill in {path}, and name it: --deployments FILE.csv",
     )
 
 
@@ -123,7 +120,23 @@ def _template(
         }
 
 
-def _check_times(media: Iterable[Media], given: dict[str, datetime], templates: Path) -> None:
+def _put_template(
+    wanted: Wanted, name: str, columns: Sequence[str], filled: Iterable[Mapping[str, str]]
+) -> str:
+    """Write a table to be filled in, over nothing that is there; returns what to call it."""
+    if not wanted.template:
+        return f"a table with the columns {', '.join(columns[:_EXAMPLES])} …"
+    stem, _, suffix = name.partition(".")
+    path = Path(f"{wanted.template}-{name}")
+    number = 2
+    while path.exists():
+        path = Path(f"{wanted.template}-{stem}-{number}.{suffix}")
+        number += 1
+    inputs.write_template(path, columns, filled)
+    return str(path)
+
+
+def _check_times(media: Iterable[Media], wanted: Wanted, given: dict[str, datetime]) -> None:
     """Make sure that it is known when everything was taken, but for what failed.
 
     Raises:
@@ -134,13 +147,13 @@ def _check_times(media: Iterable[Media], given: dict[str, datetime], templates: 
     ]
     if not lacking:
         return
-    path = templates / TIMES_TEMPLATE
-    inputs.write_template(path, inputs.TIMES_COLUMNS, ({"file": one} for one in lacking))
+    rows_to_fill = ({"file": one} for one in lacking)
+    path = _put_template(wanted, TIMES_TEMPLATE, inputs.TIMES_COLUMNS, rows_to_fill)
     shown = ", ".join(map(repr, lacking[:_EXAMPLES]))
     raise ExportRefused(
         "Camtrap DP demands when each picture and video was taken; "
         f"{len(lacking):,} of them do not say it, among them {shown}.",
-        hint=f"Fill in {path} and name it: --times FILE.csv",
+        hint=f"Fill in {path}, and name it: --times FILE.csv",
     )
 
 

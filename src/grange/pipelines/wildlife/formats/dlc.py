@@ -49,20 +49,25 @@ def has_poses(media: Media) -> bool:
     return is_video(media) and any(one.pose for one in media.detections)
 
 
-def stems_of(files: Iterable[str]) -> dict[str, str]:
-    """What to call the videos' tables, next to each other: their stems, as DeepLabCut does.
+class Stems:
+    """What to call the videos' tables: their stems, as DeepLabCut does.
 
-    Where videos of one folder share a stem, all but the first keep their suffix.
+    Where videos of one folder share a stem, all but the first keep their suffix in it.
     """
-    found: dict[str, str] = {}
-    taken: set[str] = set()
-    for file in files:
+
+    def __init__(self) -> None:
+        """No name is taken yet."""
+        self._taken: set[str] = set()
+
+    def of(self, file: str) -> str:
+        """The stem for this video; each is asked for once."""
         name = name_of(file)
         stem = Path(name).stem
         place = f"{folder_of(file)}/{stem}".casefold()
-        found[file] = name.replace(".", "_") if place in taken else stem
-        taken.add(place)
-    return found
+        if place in self._taken:
+            return name.replace(".", "_")
+        self._taken.add(place)
+        return stem
 
 
 def write_csv(path: Path, head: Results, media: Media) -> None:
