@@ -10,6 +10,7 @@ from grange.pipelines.base import (
     Part,
     PartResult,
     Pipeline,
+    Review,
     Work,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "Part",
     "PartResult",
     "Pipeline",
+    "Review",
     "Work",
 ]

@@ -182,6 +182,13 @@ class Desk:
         found = self._runs.newest_ended(self.find(ref), limit=limit)
         return [shown.item_shown(item, self._veil) for item in found]
 
+    def ended_after(
+        self, ref: str, place: tuple[float, int], *, limit: int = 500
+    ) -> list[schemas.Item]:
+        """The items that ended after one of this (time, id), in the order of their ends."""
+        found = self._runs.ended(self.find(ref), after=place, limit=limit)
+        return [shown.item_shown(item, self._veil) for item in found]
+
     # ---- outputs
 
     def outputs(

@@ -6,12 +6,15 @@ import functools
 import gzip
 import hashlib
 import mimetypes
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 
 from grange import errors
+from grange.pipelines import Review, catalog
+from grange.server.access import is_own_code
 
 FOLDER = Path(__file__).parent / "static"
 # Put there when Grange is built; see hatch_build.py.
@@ -35,14 +38,18 @@ class Asset:
 class Assets:
     """All static files. One digest names them together, so that modules may import each other."""
 
-    def __init__(self, folder: Path) -> None:
-        """Read everything below the folder; some hundred kB."""
+    def __init__(self, folder: Path, needed: Sequence[str] = ()) -> None:
+        """Read everything below the folder; some hundred kB.
+
+        Raises:
+            ExtraMissing: What is needed is not there.
+        """
         names = sorted(
             str(path.relative_to(folder))
             for path in folder.rglob("*")
             if path.is_file() and not path.name.startswith(".")
         )
-        if absent := [name for name in VENDORED if name not in names]:
+        if absent := [name for name in needed if name not in names]:
             raise errors.ExtraMissing(
                 f"The pages lack {' and '.join(absent)}: this Grange was not built whole.",
                 hint="Install it again with pip; in a checkout, run `make install`.",
@@ -64,20 +71,66 @@ class Assets:
         return self._assets.get(name)
 
 
+@dataclass(frozen=True, slots=True)
+class OwnReview:
+    """A pipeline's own way of looking at results: addresses of its files, and its words."""
+
+    assets: Assets
+    scripts: Sequence[str]
+    style: str
+    texts: Mapping[str, str]
+
+
+def review_of(pipeline: str) -> OwnReview | None:
+    """How the results of an installed pipeline are looked at, where it brings a way along.
+
+    Only what an administrator installed puts scripts on this server's pages:
+    a pipeline from a file never does.
+    """
+    if is_own_code(pipeline):
+        return None
+    try:
+        found = catalog.find(pipeline).review
+    except (errors.PipelineNotFound, errors.PipelineInvalid):
+        return None
+    return _review(pipeline, found) if found else None
+
+
+@functools.cache
+def _review(pipeline: str, found: Review) -> OwnReview:
+    held = Assets(found.folder, (*found.scripts, found.style))
+    base = f"/static/{held.digest}/pipelines/{pipeline}/"
+    scripts = [base + name for name in found.scripts]
+    return OwnReview(held, scripts, base + found.style, found.texts())
+
+
 @functools.cache
 def assets() -> Assets:
     """The files of this installation; `ExtraMissing` where the build left some out."""
-    return Assets(FOLDER)
+    return Assets(FOLDER, VENDORED)
+
+
+@router.get("/static/{digest}/pipelines/{pipeline}/{name}")
+def pipeline_file(request: Request, digest: str, pipeline: str, name: str) -> Response:
+    """A file of an installed pipeline's own review."""
+    found = review_of(pipeline)
+    if found is None:
+        raise errors.NotFound(f"No pipeline {pipeline[:100]!r} shows results of its own.")
+    return _answer(request, found.assets, digest, name)
 
 
 @router.get("/static/{digest}/{name:path}")
 def static_file(request: Request, digest: str, name: str) -> Response:
     """A static file; one of another version of the server is not kept by browsers."""
-    found = assets().find(name)
+    return _answer(request, assets(), digest, name)
+
+
+def _answer(request: Request, held: Assets, digest: str, name: str) -> Response:
+    found = held.find(name)
     if found is None:
         raise errors.NotFound(f"There is no static file {name[:200]!r}.")
     headers = {
-        "Cache-Control": FOREVER if digest == assets().digest else "no-cache",
+        "Cache-Control": FOREVER if digest == held.digest else "no-cache",
         "Vary": "Accept-Encoding",
     }
     body = found.body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any, Final
 
 from grange.pipelines.wildlife.results import Detection, Media
@@ -21,7 +22,8 @@ def details_of(media: Media) -> JSON:
     """
     step = -(-len(media.detections) // MOST_ROWS) or 1
     posed = len(media.detections) <= MOST_POSED
-    rows = [_row(one, posed=posed) for one in media.detections[::step]]
+    kept = islice(media.detections, 0, None, step)
+    rows = [_row(one, posed=posed) for one in kept]
     return {
         "rate": float(media.frame_rate) if media.frame_rate else 0,
         "processed": list(media.processed)

@@ -21,6 +21,8 @@ NAMES: Final = ("trajectory.png", "plot.png", "plot-likelihood.png", "hist.png")
 # Finer than this a line of 700 pixels can't be seen; so many dots in a picture are a cloud.
 MOST_POINTS: Final = 1400
 MOST_DOTS: Final = 12_000
+# Of a longer video every second, third, … analysed frame is in the plots.
+MOST_FRAMES: Final = 10_000
 BINS: Final = 60
 
 
@@ -74,16 +76,14 @@ def _tracks(media: Media, parts: int, pcutoff: float) -> Iterator[_Track]:
     """One for each individual; a frame in which it was not seen breaks its lines."""
     import numpy as np
 
+    every = list(media.processed[:: _step(media)])
+    places = {frame: place for place, frame in enumerate(every)}
     found: dict[int, dict[int, Sequence[tuple[float, float, float]]]] = {}
     for one in media.detections:
-        if len(one.pose) == parts and one.frame is not None:
+        if len(one.pose) == parts and one.frame in places:
             found.setdefault(one.track or 0, {})[one.frame] = one.pose
-    every = list(media.processed)
-    places = {frame: place for place, frame in enumerate(every)}
     for _, poses in sorted(found.items()):
-        seen = sorted(places[frame] for frame in poses if frame in places)
-        if not seen:
-            continue
+        seen = sorted(places[frame] for frame in poses)
         frames = np.array(every[seen[0] : seen[-1] + 1], dtype=float)
         whole = np.full((len(frames), parts, 3), np.nan)
         for place in seen:
@@ -184,6 +184,12 @@ def _thinned(frames: Values, values: Values) -> tuple[Values, Values]:
     return np.repeat(frames[::size], 2), np.column_stack((low, high)).ravel()
 
 
+def _step(media: Media) -> int:
+    return max(1, -(-len(media.processed) // MOST_FRAMES))
+
+
 def _counted(paint: _Paint) -> str:
     count = len(paint.tracks)
-    return f"{count} individual{'' if count == 1 else 's'}"
+    said = f"{count} individual{'' if count == 1 else 's'}"
+    step = _step(paint.media)
+    return said if step == 1 else f"{said}, one of {step} analysed frames"

@@ -8,6 +8,7 @@ whatever people and their cameras call them; they are data here and never markup
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +18,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
 
+from grange.pipelines.base import Review
 from grange.pipelines.wildlife.looking.details import details_of
 from grange.pipelines.wildlife.looking.texts import texts
 from grange.pipelines.wildlife.results import Media, Results
@@ -24,8 +26,10 @@ from grange.pipelines.wildlife.results import Media, Results
 JSON = Any
 
 STATIC: Final = Path(__file__).parent / "static"
-SCRIPTS: Final = ("entries.js", "charts.js", "stage.js", "item.js", "review.js")
+SCRIPTS: Final = ("entries.js", "charts.js", "stage.js", "documents.js", "item.js", "review.js")
 STYLE: Final = "review.css"
+# The same page on a server.
+VIEWER: Final = Review(STATIC, SCRIPTS, STYLE, texts)
 
 PAGE: Final = "review.html"
 FOLDER: Final = "review"
@@ -68,7 +72,7 @@ class ReviewWriter:
     """Writes a review an item at a time; leaving it makes it whole."""
 
     def __init__(self, folder: Path, head: Results, *, title: str = "") -> None:
-        """Begin; `head` says what the numbers in the items' media mean, its own media don't count."""
+        """Begin; `head` says what the numbers in the items' media mean, its own don't count."""
         self._page, self._folder = folder / PAGE, folder / FOLDER
         self._head, self._title = head, title
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +119,9 @@ class ReviewWriter:
         self._write("about.js", "about", script_text(about))
         for name in (*SCRIPTS, STYLE, *_FRAME):
             shutil.copyfile(STATIC / name, self._folder / name)
-        shutil.copyfile(STATIC / PAGE, self._page)
+        page = (STATIC / PAGE).read_text(encoding="utf-8")
+        said = page.replace("$noscript", html.escape(texts()["noscript"]))
+        self._page.write_text(said, encoding="utf-8", newline="\n")
 
     def _shown(self, entry: Entry) -> dict[str, JSON]:
         return {

@@ -18,6 +18,7 @@ def routers() -> list[APIRouter]:
         runs_detail,
         runs_items,
         runs_new,
+        runs_review,
         several,
         site,
         theme,
@@ -37,6 +38,7 @@ def routers() -> list[APIRouter]:
         # Before those that take what follows /runs/ for a run.
         runs_new.router,
         runs_items.router,
+        runs_review.router,
         runs_detail.router,
         old.router,
     ]

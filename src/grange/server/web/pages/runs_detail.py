@@ -14,6 +14,7 @@ from grange.client.schemas import runs as schemas
 from grange.errors import NotFound
 from grange.server.desk import Desk, DeskOf
 from grange.server.visitors import Here
+from grange.server.web.assets import review_of
 from grange.server.web.forms import Form, Sent
 from grange.server.web.lists import Address
 from grange.server.web.pages.runs import left_seconds
@@ -45,6 +46,7 @@ def about(desk: Desk, ref: str) -> dict[str, Any]:
         "actions": actions_of(run),
         "left": left_of(run),
         "share": share_of,
+        "review": review_of(run.pipeline),
     }
 
 
