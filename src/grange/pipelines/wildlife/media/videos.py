@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -25,6 +25,8 @@ class Segment:
     # the file states no presentation times.
     start: int | None = None
     end: int | None = None
+    # `Frame.pts` of the frame that is shown right before; none before the first segment.
+    before: int | None = None
     # Where a demuxer is sent to find the first keyframe; none is the file's beginning.
     seek: int | None = None
 
@@ -69,9 +71,25 @@ class VideoInfo:
 
     def plain(self) -> dict[str, Any]:
         """All of it as JSON can hold it."""
-        raise NotImplementedError
+        taken = self.taken.isoformat() if self.taken else None
+        return {
+            **{each.name: getattr(self, each.name) for each in fields(self)},
+            "frame_rate": str(self.frame_rate),
+            "time_base": str(self.time_base),
+            "taken": taken,
+            "segments": [list(astuple(each)) for each in self.segments],
+        }
 
     @classmethod
     def of(cls, plain: dict[str, Any]) -> VideoInfo:
         """What `plain` gave."""
-        raise NotImplementedError
+        taken = plain["taken"]
+        return cls(
+            **{
+                **plain,
+                "frame_rate": Fraction(plain["frame_rate"]),
+                "time_base": Fraction(plain["time_base"]),
+                "taken": datetime.fromisoformat(taken) if taken else None,
+                "segments": tuple(Segment(*each) for each in plain["segments"]),
+            }
+        )
