@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import re
 import shutil
@@ -46,7 +47,7 @@ def told_from(path: Path, said: Mapping[str, Any]) -> Manifest:
         known = path.stat()
     except OSError as error:
         raise ModelInvalid(f"The file {path} can't be read: {error.strerror}.") from error
-    told = tuple(sorted((name, _frozen(value)) for name, value in said.items()))
+    told = json.dumps(said, sort_keys=True)
     return _told(path.absolute(), (known.st_mtime_ns, known.st_size), told)
 
 
@@ -81,13 +82,14 @@ def remove(name: str, folder: Path) -> None:
 
 
 @functools.lru_cache(maxsize=32)
-def _told(path: Path, _state: tuple[int, int], said: tuple[tuple[str, Any], ...]) -> Manifest:
+def _told(path: Path, _state: tuple[int, int], told: str) -> Manifest:
     """Opened once for each state of the file: a large graph takes a while to load."""
+    said = json.loads(told)
     if path.suffix.lower() == ".toml":
         manifest = read_manifest(path)
-        manifest = _checked({**_fields(manifest), **dict(said)}, path)
+        manifest = _checked({**_fields(manifest), **said}, path)
     else:
-        manifest = _of_graph(path, dict(said))
+        manifest = _of_graph(path, said)
     if manifest.backend != ONNX:
         return manifest
     from grange.pipelines.wildlife.models.completing import completed
@@ -121,10 +123,6 @@ def _checked(fields: Mapping[str, Any], path: Path) -> Manifest:
 def _fields(manifest: Manifest) -> dict[str, Any]:
     found = {name: getattr(manifest, name) for name in Manifest.__dataclass_fields__}
     return found | {"file": str(manifest.file), "options": dict(manifest.options)}
-
-
-def _frozen(value: Any) -> Any:  # noqa: ANN401  # a field's value
-    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else value
 
 
 def _same(wanted: Manifest, there: Manifest) -> Manifest:
