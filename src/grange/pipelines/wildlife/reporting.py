@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, Self
 
 from grange.core.states import ItemState
@@ -56,8 +57,13 @@ class RunReport:
             self._open = opening.pop_all()
         return self
 
-    def __exit__(self, *ended: object) -> None:  # as every context manager
-        self._open.__exit__(*ended)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
 
     def add(self, item: ItemRecord) -> None:
         """Take one more item."""
