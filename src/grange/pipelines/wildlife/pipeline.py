@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from grange.pipelines.base import JSON, Item, ItemRecord, Part, PartResult, Pipeline, Work
+from grange.pipelines.wildlife.formats import EXPORTS
 from grange.pipelines.wildlife.parameters import WildlifeParameters
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class WildlifePipeline(Pipeline[WildlifeParameters]):
     version = "1"
     summary = "Finds, names and follows animals in camera-trap videos and pictures."
     Parameters = WildlifeParameters
+    exports = EXPORTS
     # Cameras write their names in capitals.
     accepts = tuple(
         f"*.{suffix}"
@@ -90,3 +93,15 @@ class WildlifePipeline(Pipeline[WildlifeParameters]):
         from grange.pipelines.wildlife.reporting import write_run_report
 
         write_run_report(items, kit_of(params), work)
+
+    def export(
+        self, dialect: str, results: Path, target: Path, options: Mapping[str, str]
+    ) -> Sequence[str]:
+        """Write the run's results as camera-trap and pose programs have them.
+
+        Raises:
+            ExportRefused: The format demands what nobody has said.
+        """
+        from grange.pipelines.wildlife.formats import dialects
+
+        return dialects.export(dialect, results, target, options)
