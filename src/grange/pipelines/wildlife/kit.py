@@ -66,8 +66,9 @@ class Kit:
                 detector=self.detector.pinned,
                 classifier=self.classifier.pinned if self.classifier else "",
                 pose=self.pose.pinned if self.pose else "",
-                typical_threshold=self.detector.typical_threshold,
-                conservative_threshold=self.detector.conservative_threshold,
+                # What was asked for stands above what the manifest recommends.
+                typical_threshold=self.label_threshold,
+                conservative_threshold=self.threshold,
             ),
             categories=self.detector.categories,
             species=self.species,

@@ -22,6 +22,7 @@ from grange.pipelines.wildlife.media.videos import VideoInfo
 from grange.pipelines.wildlife.parameters import WildlifeParameters
 from grange.pipelines.wildlife.records import Spool, frame_of
 from grange.pipelines.wildlife.results import Kind, Media
+from grange.pipelines.wildlife.stages import SKIPPED
 from grange.pipelines.wildlife.tally import Tally
 from grange.pipelines.wildlife.tracking import Tracker
 from grange.pipelines.wildlife.writing import LABELLED_STILL, LINES, SECONDS_DIGITS, THUMB
@@ -111,7 +112,8 @@ class Merge:
             thumb=THUMB if gathered.thumb else None,
         )
         info = gathered.info
-        return record | {"seconds": round(info.seconds, SECONDS_DIGITS), "loss": info.loss}
+        seconds = round(info.seconds, SECONDS_DIGITS)
+        return record | {"seconds": seconds, "loss": gathered.loss}
 
     def _gather(self, parts: Iterator[PartResult], spool: Spool) -> Gathered:
         """Go through all frames once, in order."""
@@ -174,10 +176,19 @@ class Gathered:
     labelled: list[Path] = field(default_factory=list)
     thumb: Path | None = None
     best: list[float] = field(default_factory=list)
+    skipped: int = 0
+
+    @property
+    def loss(self) -> str:
+        """What of the video was not seen, in words; empty when it is whole."""
+        frames = "frame" if self.skipped == 1 else "frames"
+        damaged = f"{self.skipped} {frames} could not be decoded." if self.skipped else ""
+        return f"{self.info.loss} {damaged}".strip()
 
     def take(self, part: PartResult) -> None:
         """Note the files of the next part."""
         score = part.data["best"]
         if score is not None and score > self.best:
             self.best, self.thumb = score, part.folder / THUMB
+        self.skipped += part.data["seen"].get(SKIPPED, 0)
         self.labelled.extend(part.folder / name for name in part.data["labelled"])

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from grange.pipelines.base import JSON, Item, ItemRecord, Part, PartResult, Pipeline, Work
-from grange.pipelines.wildlife.formats import EXPORTS
+from grange.pipelines.wildlife.formats import EXPORTS, RESULTS
+from grange.pipelines.wildlife.looking.review import VIEWER
 from grange.pipelines.wildlife.parameters import WildlifeParameters
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ class WildlifePipeline(Pipeline[WildlifeParameters]):
     version = "1"
     summary = "Finds, names and follows animals in camera-trap videos and pictures."
     Parameters = WildlifeParameters
+    review = VIEWER
     exports = EXPORTS
+    exports_from = (RESULTS,)
     # Cameras write their names in capitals.
     accepts = tuple(
         f"*.{suffix}"

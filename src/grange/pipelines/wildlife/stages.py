@@ -43,6 +43,8 @@ BATCH_PIXELS: Final = 4 * 640 * 640
 FINDING: Final = "finding"
 NAMING: Final = "naming"
 POSING: Final = "posing"
+# Wanted frames that could not be decoded are counted beside what the stages have seen.
+SKIPPED: Final = "skipped"
 
 
 class Loaded:
