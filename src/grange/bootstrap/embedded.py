@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -261,13 +262,36 @@ class Site:
         """Open the run's failed and cancelled items again; `drive` works on them."""
         return self._runs.retry(self._runs.find(run))
 
+    def export(
+        self, run: str, dialect: str, target: Path, options: Mapping[str, str]
+    ) -> Sequence[str]:
+        """Write the run's results in another format into an empty folder; returns remarks."""
+        from grange.bootstrap.exporting import export_here
+
+        return export_here(self._runs.find(run), dialect, target, options)
+
     def delete(self, run: str, *, outputs: bool = False) -> None:
         """Delete the run's account and logs; its outputs too, when asked to."""
         self._runs.delete(self._runs.find(run), outputs=outputs)
 
     def _prepare(self, request: RunRequest) -> tuple[RunSpec, Scan]:
-        from grange.pipelines import catalog, parameters
         from grange.runs.inputs import Scan, find_roots
+
+        spec, accepts, out = self._spec(request)
+        roots = find_roots(request.inputs, cwd=spec.cwd)
+        check_out(out, [root.path for root in roots])
+        scan = Scan(
+            roots=roots,
+            include=request.include,
+            exclude=request.exclude,
+            accepts=accepts,
+            out=str(out),
+        )
+        return replace(spec, inputs={"roots": [root.shown for root in roots], **spec.inputs}), scan
+
+    def _spec(self, request: RunRequest) -> tuple[RunSpec, Sequence[str], Path]:
+        """The request made exact, but for its inputs; which ones it accepts; where outputs go."""
+        from grange.pipelines import catalog, parameters
         from grange.storage import file_uri
 
         if request.group:
@@ -279,26 +303,13 @@ class Site:
         given = parameters.parse_settings(pipeline, request.settings, cwd=cwd)
         params = parameters.check_params(pipeline, {**given, **request.params}, cwd=cwd)
         out = (cwd / Path(request.out).expanduser()).resolve()
-        roots = find_roots(request.inputs, cwd=str(cwd))
-        check_out(out, [root.path for root in roots])
-        scan = Scan(
-            roots=roots,
-            include=request.include,
-            exclude=request.exclude,
-            accepts=pipeline.accepts,
-            out=str(out),
-        )
         spec = RunSpec(
             pipeline=reference,
             version=pipeline.version,
             params=params.model_dump(mode="json"),
             function_key=catalog.function_key(pipeline, params),
             out=file_uri(out),
-            inputs={
-                "roots": [root.shown for root in roots],
-                "include": list(request.include),
-                "exclude": list(request.exclude),
-            },
+            inputs={"include": list(request.include), "exclude": list(request.exclude)},
             models=pipeline.models(params),
             splits=pipeline.splits(),
             reports=pipeline.reports(),
@@ -309,7 +320,7 @@ class Site:
             priority=request.priority,
             cwd=str(cwd),
         )
-        return spec, scan
+        return spec, pipeline.accepts, out
 
     def _check_version(self, run: RunView) -> None:
         """A run goes on with the pipeline that it began with, or not at all."""

@@ -96,10 +96,10 @@ class LineDisplay(Display):
         if isinstance(event, RunProgress):
             if time.monotonic() - self._told_at >= PROGRESS_SECONDS:
                 self._told_at = time.monotonic()
-                self._write("progress", **_progress_record(event))
+                self._write("progress", **progress_record(event))
         elif isinstance(event, ItemEnded):
             if self._asked_for:
-                self._write("item", **_item_record(event))
+                self._write("item", **item_record(event))
         elif isinstance(event, RunNote):
             self._write("note", run=event.run, text=event.text)
 
@@ -141,7 +141,8 @@ def choose(*, as_json: bool, quiet: bool, stop: threading.Event) -> Display:
     return LiveDisplay(stop)
 
 
-def _progress_record(event: RunProgress) -> dict[str, Any]:
+def progress_record(event: RunProgress) -> dict[str, Any]:
+    """How the run stands, as a line of JSON says it."""
     return {
         "run": event.run,
         "state": event.state,
@@ -168,7 +169,8 @@ def _progress_record(event: RunProgress) -> dict[str, Any]:
     }
 
 
-def _item_record(event: ItemEnded) -> dict[str, Any]:
+def item_record(event: ItemEnded) -> dict[str, Any]:
+    """An item's end, as a line of JSON says it."""
     return {
         "run": event.run,
         "path": event.path,

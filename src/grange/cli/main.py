@@ -18,8 +18,11 @@ from grange.cli import (
     audit,
     doctor,
     drive,
+    export,
     groups,
+    importing,
     login,
+    models,
     pipelines,
     run,
     runs,
@@ -27,6 +30,7 @@ from grange.cli import (
     terminal,
     tokens,
     users,
+    watch,
     words,
 )
 from grange.cli.exits import exit_code
@@ -120,8 +124,12 @@ def _is_debugging() -> bool:
 
 app.command("run", epilog=run.RUN_EXAMPLES)(run.run)
 app.command("map", epilog=run.MAP_EXAMPLES)(run.map_command)
+app.command("watch", epilog=watch.EXAMPLES)(watch.watch)
 app.add_typer(runs.app, name="runs", help="Look at runs, and say what becomes of them.")
+app.command("export", epilog=export.EXAMPLES)(export.export)
+app.command("import", epilog=importing.EXAMPLES)(importing.import_command)
 app.add_typer(pipelines.app, name="pipelines", help="Look at what can be run.")
+app.add_typer(models.app, name="models", help="Look after what pipelines find and measure with.")
 app.command("serve", epilog=serve.EXAMPLES)(serve.serve)
 # `grange serve` starts it; nobody has to know it.
 app.command("drive", hidden=True)(drive.drive)

@@ -41,6 +41,11 @@ def put(text: str = "") -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def flush() -> None:
+    """Send what was put on its way: somebody waits for it."""
+    sys.stdout.flush()
+
+
 def say(text: str) -> None:
     """A word to the person, to stderr, where it can't end up in an answer."""
     sys.stdout.flush()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from grange.runs.keys import out_key, request_key, weight
 from grange.runs.manifest import published_path
 from grange.runs.models import RUN_FILE, NewItem, RunSpec
 from grange.runs.planning import CHUNK, Plan
+from grange.runs.queries import PAGE
 from grange.runs.tables import Record, items, outputs, runs, tasks
 from grange.storage import open_store, uri_key
 
@@ -44,6 +45,17 @@ class Arrival:
 
     item: NewItem
     sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A file as the ledger knows it."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    ended: bool
+    failure_code: str | None
 
 
 @dataclass(slots=True)
@@ -90,6 +102,23 @@ def open_run(database: Database, spec: RunSpec) -> int:
     except Duplicate:
         # Another process was faster with the same output folder: its run is there now.
         return database.transact(lambda connection: _open(connection, spec, key, ended))
+
+
+def known_items(database: Database, number: int) -> Iterator[Known]:
+    """What the run has already, in no order that means anything; streams."""
+    columns = (items.c.id, items.c.path, items.c.size, items.c.mtime_ns, items.c.state)
+    last = 0
+    while True:
+        query = select(*columns, items.c.failure_code).where(
+            items.c.run == number, items.c.id > last
+        )
+        with database.read() as connection:
+            rows = connection.execute(query.order_by(items.c.id).limit(PAGE)).all()
+        if not rows:
+            return
+        last = rows[-1].id
+        for _, path, size, mtime_ns, state, code in rows:
+            yield Known(path, size, mtime_ns, ItemState(state).is_finished(), code)
 
 
 def grow(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +18,7 @@ from grange.runs import closing, driving, growing, outcomes, queries
 from grange.runs.dispatch import TURN_SECONDS, Dispatcher
 from grange.runs.driven import Driven
 from grange.runs.driving import Grip
-from grange.runs.growing import Arrival
+from grange.runs.growing import Arrival, Grown, Known
 from grange.runs.models import RunSpec, RunView
 from grange.runs.runreport import RunReport
 
@@ -37,8 +37,11 @@ class Feed(Protocol):
     def take(self, limit: int) -> list[Arrival]:
         """What has come since the last time, the longest known first; at most `limit`."""
 
-    def put_off(self, arrivals: Sequence[Arrival]) -> None:
-        """Offer these again a little later."""
+    def taken(self, grown: Grown) -> None:
+        """What became of those that were taken."""
+
+    def put_back(self, arrivals: list[Arrival]) -> None:
+        """These could not be written down: they come first next time."""
 
     def ended(self, event: ItemEnded) -> None:
         """An item has come to its end."""
@@ -60,6 +63,10 @@ class Watcher:
         """The run of this request: see `growing.open_run`."""
         number = growing.open_run(self._database, spec)
         return queries.run_of_number(self._database, number)
+
+    def known(self, run: RunView) -> Iterator[Known]:
+        """What the run has already."""
+        return growing.known_items(self._database, run.number)
 
     def drive(
         self,
@@ -129,9 +136,9 @@ class _Growing(Dispatcher):
                 self._database, self._driven, self._grip, arrivals, now=time.time()
             )
         except BaseException:
-            self._feed.put_off(arrivals)
+            self._feed.put_back(arrivals)
             raise
-        self._feed.put_off(grown.put_off)
+        self._feed.taken(grown)
         self._ended(outcomes.known_ended(self._driven, grown.plan))
         self._next_look = 0.0
 

@@ -19,6 +19,10 @@ _VALUE_CHARACTERS = 10_000
 _NOTHING: tuple[JSON, ...] = (None, "", [], {})
 
 
+# What a person gave as inputs, and how that is called.
+_INPUTS = (("roots", "Inputs"), ("inbox", "Inbox"), ("include", "Only"), ("exclude", "But not"))
+
+
 def about(run: RunView, software: Mapping[str, JSON]) -> list[tuple[str, str, bool]]:
     """What made the results: name, value, and whether the value is code."""
     told = [("Pipeline", f"{run.pipeline} {run.version}", False)]
@@ -30,7 +34,7 @@ def about(run: RunView, software: Mapping[str, JSON]) -> list[tuple[str, str, bo
     told += [(f"Model {name}", sha256, True) for name, sha256 in run.models.items()]
     told += [
         (said, "\n".join(map(str, run.inputs[name])), True)
-        for name, said in (("roots", "Inputs"), ("include", "Only"), ("exclude", "But not"))
+        for name, said in _INPUTS
         if run.inputs.get(name)
     ]
     if not run.owner:
@@ -49,10 +53,13 @@ def command_line(run: RunView) -> str:
     """The command, as a shell takes it, one option a line."""
     params = {name: value for name, value in run.params.items() if value not in _NOTHING}
     shell = params.pop("shell", None) if run.pipeline == "command" else None
-    typed = ["grange run", shlex.quote(run.pipeline)]
+    inbox = run.inputs.get("inbox", ())
+    if inbox and shell:
+        params["shell"], shell = shell, None
+    typed = ["grange watch" if inbox else "grange run", shlex.quote(run.pipeline)]
     if shell:
         typed = ["grange map", shlex.quote(shell)]
-    typed += [shlex.quote(str(path)) for path in run.inputs.get("roots", ())]
+    typed += [shlex.quote(str(path)) for path in inbox or run.inputs.get("roots", ())]
     lines = [
         " ".join(typed),
         f"--out {shlex.quote(folder_of(run.out) if not run.owner else 'out')}",
