@@ -26,7 +26,9 @@ from grange.pipelines.wildlife.results import Media, Results
 JSON = Any
 
 STATIC: Final = Path(__file__).parent / "static"
-SCRIPTS: Final = ("entries.js", "charts.js", "stage.js", "documents.js", "item.js", "review.js")
+SCRIPTS: Final = ("entries.js", "charts.js", "review.js")
+# Loaded by these with the first item that somebody opens.
+LATER: Final = ("stage.js", "documents.js", "item.js")
 STYLE: Final = "review.css"
 # The same page on a server.
 VIEWER: Final = Review(STATIC, SCRIPTS, STYLE, texts)
@@ -117,7 +119,7 @@ class ReviewWriter:
             "texts": texts(),
         }
         self._write("about.js", "about", script_text(about))
-        for name in (*SCRIPTS, STYLE, *_FRAME):
+        for name in (*SCRIPTS, *LATER, STYLE, *_FRAME):
             shutil.copyfile(STATIC / name, self._folder / name)
         page = (STATIC / PAGE).read_text(encoding="utf-8")
         said = page.replace("$noscript", html.escape(texts()["noscript"]))

@@ -1,4 +1,5 @@
-// The two charts above the items: how sure the detector was, and at what hour they were taken.
+// The two charts above the items: how sure the detector was, and at what hour they were taken;
+// and what all of the review's drawings are made with.
 
 "use strict";
 {
@@ -10,6 +11,9 @@
   const HIGH = 100;
   // A bar that is not zero is seen.
   const LEAST = 2;
+  const PALETTE = ["#3f8fd2", "#e0922f", "#3aa583", "#c565a5", "#8f7ae0", "#b5a02a", "#d5604c", "#4fb3bf"];
+
+  const colourOf = (number) => PALETTE[number % PALETTE.length];
 
   /** An element with attributes and what is in it; text is always text. */
   function make(name, attributes = {}, ...inside) {
@@ -109,11 +113,24 @@
     place.replaceChildren(made);
   }
 
+  // ---- words and colours that all scripts share
+
   /** The word for a kind; one that a detector made up is its own word. */
   review.named = (say, form, kind) => {
     const key = `${form}.${kind}`;
     const words = say(key);
     return words === key ? kind : words;
   };
-  Object.assign(review, { make, draw, percent, confidence, hours });
+  /** 0:04.2, 1:02:05; with so many digits after the second. */
+  review.time = (seconds, digits = 1) => {
+    const scale = 10 ** digits;
+    const ticks = Math.round(seconds * scale);
+    const whole = Math.floor(ticks / scale);
+    const two = (number) => String(number).padStart(2, "0");
+    const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+    if (hours) return `${hours}:${two(minutes)}:${two(whole % 60)}`;
+    const rest = digits ? `.${String(ticks % scale).padStart(digits, "0")}` : "";
+    return `${minutes}:${two(whole % 60)}${rest}`;
+  };
+  Object.assign(review, { make, draw, percent, colourOf, confidence, hours });
 }

@@ -18,6 +18,9 @@
 {
   const review = globalThis.grangeReview;
   const { make } = review;
+  // What shows one item is loaded with the first one that is opened.
+  const HERE = document.currentScript.src;
+  const LATER = ["stage.js", "documents.js", "item.js"];
   const CHUNK = 60;
   const PATIENCE = 150;
   const SHAPES = { animal: "●", person: "▲", vehicle: "■", empty: "○", failed: "◆" };
@@ -47,7 +50,7 @@
       this.complete = false;
       this.read();
       this.build();
-      this.item = new review.ItemView(place, source, this.say, { walk: (step) => this.walk(step), closed: () => this.leave() });
+      this.item = null;
       addEventListener("hashchange", () => {
         this.read();
         this.controls();
@@ -74,7 +77,7 @@
         this.timer = 0;
         this.choices();
         this.render();
-        if (this.complete && this.wanted.item && !this.item.open) this.follow();
+        if (this.complete && this.wanted.item && !this.item?.open) this.follow();
       }, PATIENCE);
     }
 
@@ -320,13 +323,16 @@
     }
 
     /** Show the item that the address names, or none. */
-    follow() {
-      const entry = [...this.entries.byId.values()].find((one) => `${one.id}` === this.wanted.item);
-      if (!entry) {
-        this.item.close();
+    async follow() {
+      const wanted = () => [...this.entries.byId.values()].find((one) => `${one.id}` === this.wanted.item);
+      if (!wanted()) {
+        this.item?.close();
         return;
       }
-      if (this.item.open && this.item.entry === entry) return;
+      await (this.loading ??= load());
+      this.item ??= new review.ItemView(this.place, this.source, this.say, { walk: (step) => this.walk(step), closed: () => this.leave() });
+      const entry = wanted();
+      if (!entry || (this.item.open && this.item.entry === entry)) return;
       this.item.show(entry, review.kindsOf(entry, this.wanted.least));
     }
 
@@ -358,6 +364,20 @@
       select.replaceChildren(make("option", { value: "" }, any), ...wanted.map(([name, count]) => make("option", { value: name }, `${words(name)} (${count})`)));
     }
     select.value = chosen;
+  }
+
+  function load() {
+    const each = LATER.map((name) => {
+      const script = make("script", { src: new URL(name, HERE).href });
+      // In their order, each when it is there.
+      script.async = false;
+      document.head.append(script);
+      return new Promise((loaded, failed) => {
+        script.addEventListener("load", loaded);
+        script.addEventListener("error", failed);
+      });
+    });
+    return Promise.all(each);
   }
 
   review.show = (place, source) => new Review(place, source);

@@ -13,9 +13,6 @@
   const TRAIL = 12;
   // Points of a line that can be told apart on a page.
   const MOST_POINTS = 1500;
-  const PALETTE = ["#3f8fd2", "#e0922f", "#3aa583", "#c565a5", "#8f7ae0", "#b5a02a", "#d5604c", "#4fb3bf"];
-
-  const colourOf = (number) => PALETTE[number % PALETTE.length];
 
   /** The frames of an item in the order of time, and its tracks. */
   class Found {
@@ -57,7 +54,7 @@
       const found = [...groups.values()].sort((one, other) => (one.track ?? Infinity) - (other.track ?? Infinity) || one.rows[0].frame - other.rows[0].frame);
       found.forEach((one, number) => {
         one.rows.sort((a, b) => a.frame - b.frame);
-        one.colour = colourOf(number);
+        one.colour = review.colourOf(number);
         for (const row of one.rows) row.owner = one;
         one.best = one.rows.reduce((most, row) => Math.max(most, row.conf), 0);
         [one.species, one.sure] = speciesOf(one.rows);
@@ -215,31 +212,27 @@
 
   function line(one, found, x, valueOf) {
     const step = Math.ceil(one.rows.length / MOST_POINTS);
+    const ends = found.stretches(one).map(([, to]) => to);
     const points = [];
+    let begun = -1;
     for (let place = 0; place < one.rows.length; place += step) {
+      const time = found.timeOf(one.rows[place].frame);
       const value = valueOf(one.rows[place]);
-      if (value !== null) points.push(`${x(found.timeOf(one.rows[place].frame)).toFixed(1)},${((1 - value) * (LINE - 6) + 3).toFixed(1)}`);
+      if (value === null) continue;
+      // Each stretch is a line of its own.
+      const stretch = ends.findIndex((end) => time <= end);
+      points.push(`${stretch === begun ? "L" : "M"}${x(time).toFixed(1)} ${((1 - value) * (LINE - 6) + 3).toFixed(1)}`);
+      begun = stretch;
     }
-    const made = draw("polyline", { points: points.join(" ") });
+    const made = draw("path", { d: points.join("") });
     made.style.stroke = one.colour;
     return made;
   }
 
   function axis(seconds) {
     const marks = [0, 0.25, 0.5, 0.75, 1].map((share) => make("span", {}, review.time(seconds * share)));
-    return make("p", {}, ...marks);
+    return make("p", { class: "look-axis" }, ...marks);
   }
 
-  /** 0:04.2, 1:02:05; with so many digits after the second. */
-  review.time = (seconds, digits = 1) => {
-    const scale = 10 ** digits;
-    const ticks = Math.round(seconds * scale);
-    const whole = Math.floor(ticks / scale);
-    const two = (number) => String(number).padStart(2, "0");
-    const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
-    if (hours) return `${hours}:${two(minutes)}:${two(whole % 60)}`;
-    const rest = digits ? `.${String(ticks % scale).padStart(digits, "0")}` : "";
-    return `${minutes}:${two(whole % 60)}${rest}`;
-  };
-  Object.assign(review, { Found, paint, lanes, colourOf, MOST_LANES });
+  Object.assign(review, { Found, paint, lanes, MOST_LANES });
 }
