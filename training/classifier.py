@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from training.crops import augmented
 from training.data import Array, Rendered
-from training.fitting import Plan, fit
+from training.fitting import Jitter, Plan, fit, quickly
 from training.networks import Classifier
 from training.scenes import SPECIES
 
@@ -18,19 +18,19 @@ MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 
 
-def train(rendered: Rendered, steps: int, batch: int = 64) -> Classifier:
+def train(rendered: Rendered, plan: Plan) -> Classifier:
     """Train a classifier."""
     torch.manual_seed(7)
     rng = np.random.default_rng(7)
+    jitter = Jitter(rng)
     mean, std = (torch.tensor(values)[None, :, None, None] for values in (MEAN, STD))
 
     def loss(network: nn.Module, rows: Array) -> Tensor:
-        crops, _ = augmented(rendered.crops[rows], rendered.points[rows], INPUT[0], rng)
+        crops, _ = augmented(rendered, rows, INPUT[0], rng)
         species = torch.from_numpy(rendered.species[rows])
         return functional.cross_entropy(
-            network((crops - mean) / std), species, label_smoothing=0.05
+            quickly(network, (jitter(crops) - mean) / std), species, label_smoothing=0.05
         )
 
-    plan = Plan(steps=steps, batch=batch, rate=4e-3)
     network: Classifier = fit(Classifier(len(SPECIES)), len(rendered.crops), plan, loss)
     return network

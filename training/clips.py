@@ -7,9 +7,11 @@ names and metadata: what `make demo`, the tests and the benchmarks work on.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -107,31 +109,54 @@ SHOTS = (
 
 
 def write_demo(folder: Path, count: int | None, seconds: float, seed: int) -> list[Path]:
-    """Write the first `count` files of the demonstration; further ones repeat with other seeds."""
-    paths = []
-    for number in range(len(SHOTS) if count is None else count):
-        turn, at = divmod(number, len(SHOTS))
-        shot = SHOTS[at]
-        moment = shot.moment + timedelta(days=7 * turn)
-        scene = Scene(
-            seed + number,
-            kinds=shot.kinds or None,
-            count=shot.count,
-            light=shot.light,
-            country=shot.country,
-            height=shot.height,
-            started=moment.replace(tzinfo=None),
-            camera=shot.camera,
-        )
-        ending = "jpg" if shot.still else "mp4"
-        path = folder / shot.camera / f"{moment:%Y-%m-%d_%H%M}_{shot.name}.{ending}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if shot.still:
-            write_photograph(path, scene, 2.5, moment)
-        else:
-            write_clip(path, scene, seconds, started=moment)
-        paths.append(path)
+    """Write the first `count` files of the demonstration; further ones repeat with other seeds.
+
+    A file that is there stays as it is. Without a count, a damaged clip comes last.
+    """
+    numbers = range(len(SHOTS) if count is None else count)
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        paths = pool.map(partial(_write, folder, seconds, seed), numbers, chunksize=1)
+    if count is None:
+        paths.append(_torn(paths[0]))
     return paths
+
+
+def _write(folder: Path, seconds: float, seed: int, number: int) -> Path:
+    turn, at = divmod(number, len(SHOTS))
+    shot = SHOTS[at]
+    moment = shot.moment + timedelta(days=7 * turn)
+    ending = "jpg" if shot.still else "mp4"
+    path = folder / shot.camera / f"{moment:%Y-%m-%d_%H%M}_{shot.name}.{ending}"
+    if path.exists():
+        return path
+    scene = Scene(
+        seed + number,
+        kinds=shot.kinds or None,
+        count=shot.count,
+        light=shot.light,
+        country=shot.country,
+        height=shot.height,
+        started=moment.replace(tzinfo=None),
+        camera=shot.camera,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Whoever stops this half-way finds no half file the next time.
+    part = path.with_suffix(f".part.{ending}")
+    if shot.still:
+        write_photograph(part, scene, 2.5, moment)
+    else:
+        write_clip(part, scene, seconds, started=moment)
+    return part.replace(path)
+
+
+def _torn(whole: Path) -> Path:
+    """Write what a camera leaves whose battery dies: a clip without its end, and its index."""
+    path = whole.with_name(whole.name.replace("_deer", "_torn"))
+    if not path.exists():
+        content = whole.read_bytes()
+        data = content.index(b"mdat")
+        path.write_bytes(content[:32] + content[data - 4 : (data + len(content)) // 2])
+    return path
 
 
 def main() -> None:

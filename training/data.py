@@ -109,7 +109,12 @@ def _posed(truth: Truth) -> bool:
 
 def render(scenes: int, first_seed: int, frames: int, processes: int = 2) -> Rendered:
     """Render so many scenes, `frames` moments of each."""
-    pictures, boxes, crops, points, species, owners = [], [], [], [], [], []
+    pictures: list[Array] = []
+    boxes: list[tuple[float, ...]] = []
+    crops: list[Array] = []
+    points: list[list[tuple[float, float, bool]]] = []
+    species: list[int] = []
+    owners: list[int] = []
     for small, bodies in _all(scenes, first_seed, frames, processes):
         for truth, cut in bodies:
             if cut is not None:

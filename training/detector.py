@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.data import Array, Rendered
-from training.fitting import Plan, fit, jittered
+from training.fitting import Jitter, Plan, fit, quickly
 from training.networks import Detector
 from training.scenes import CATEGORIES
 
@@ -18,17 +18,16 @@ MOST = 10  # bodies in a frame
 GREY = 114 / 255
 
 
-def train(rendered: Rendered, steps: int, batch: int = 32) -> Detector:
+def train(rendered: Rendered, plan: Plan) -> Detector:
     """Train a detector; the same data and steps give the same model on the same machine."""
     torch.manual_seed(7)
     rng = np.random.default_rng(7)
-    truth = _by_frame(rendered)
+    jitter, truth = Jitter(rng), _by_frame(rendered)
 
     def loss(network: nn.Module, rows: Array) -> Tensor:
         pictures, bodies = _augmented(rendered.frames[rows], truth[rows], rng)
-        return _loss(network, pictures, bodies)
+        return _loss(network, jitter(pictures), bodies)
 
-    plan = Plan(steps=steps, batch=batch, rate=3e-3)
     network: Detector = fit(Detector(INPUT, len(CATEGORIES)), len(truth), plan, loss)
     network.raw = False
     return network
@@ -49,7 +48,7 @@ def _by_frame(rendered: Rendered) -> Array:
 
 
 def _augmented(frames: Array, truth: Array, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Return pictures of the input's size, shifted, scaled, mirrored and relit, and their truth."""
+    """Return pictures of the input's size, shifted, scaled and mirrored, and their truth."""
     count = len(frames)
     height, width = INPUT
     pictures = torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255
@@ -78,7 +77,7 @@ def _augmented(frames: Array, truth: Array, rng: np.random.Generator) -> tuple[T
         bodies[..., first : first + 2] = corner + shift[:, None] + (width / 2, height / 2)
     left, right = bodies[..., 1].copy(), bodies[..., 3].copy()
     bodies[..., 1], bodies[..., 3] = np.minimum(left, right), np.maximum(left, right)
-    return jittered(moved, rng), torch.from_numpy(_cropped(bodies))
+    return moved, torch.from_numpy(_cropped(bodies))
 
 
 def _cropped(bodies: Array) -> Array:
@@ -95,7 +94,7 @@ def _cropped(bodies: Array) -> Array:
 
 
 def _loss(network: nn.Module, pictures: Tensor, bodies: Tensor) -> Tensor:
-    raw = network(pictures)
+    raw = quickly(network, pictures)
     left_top, right_bottom = network.corners(raw[:, :4])
     boxes = torch.cat((left_top, right_bottom), 1).transpose(1, 2)
     scores = raw[:, 4:].transpose(1, 2)
@@ -104,15 +103,15 @@ def _loss(network: nn.Module, pictures: Tensor, bodies: Tensor) -> Tensor:
             network.points[0].T, boxes.detach(), scores.detach().sigmoid(), bodies
         )
     of_scores = functional.binary_cross_entropy_with_logits(scores, target, reduction="none")
-    # What is easily nothing should not drown what is something.
-    focus = torch.where(target > 0, torch.ones_like(target), 0.75 * scores.sigmoid() ** 2)
     total = target.sum().clamp(min=1.0)
-    wrong = (of_scores * focus.detach() * weight[..., None]).sum() / total
+    wrong = (of_scores * weight[..., None]).sum() / total
     chosen = target.sum(-1) > 0
     if chosen.any():
         wanted = torch.gather(bodies[..., 1:5], 1, owner[..., None].expand(-1, -1, 4))[chosen]
         share = target[chosen].sum(-1)
-        wrong = wrong + 2.5 * ((1 - overlap(boxes[chosen], wanted, general=True)) * share).sum() / total
+        wrong = (
+            wrong + 5.0 * ((1 - overlap(boxes[chosen], wanted, general=True)) * share).sum() / total
+        )
     return wrong
 
 
@@ -137,7 +136,9 @@ def assign(
         3,
         category.clamp(min=0).long()[..., None, None].expand(-1, -1, scores.shape[1], 1),
     )[..., 0]
-    merit = named.sqrt() * likeness**4 * inside * asked[..., None] + 1e-9 * inside * asked[..., None]
+    merit = (
+        named.sqrt() * likeness**4 * inside * asked[..., None] + 1e-9 * inside * asked[..., None]
+    )
     best = merit.topk(9, dim=-1)
     chosen = torch.zeros_like(merit).scatter(-1, best.indices, 1.0) * (merit > 0)
     # A cell that two bodies want goes to the one that it finds better.

@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ class Plan:
     rate: float
     seed: int = 7
     decay: float = 0.02
+    snapshots: Path | None = None
 
 
 def batches(count: int, plan: Plan) -> Iterator[Array]:
@@ -41,7 +43,8 @@ def fit(
 ) -> nn.Module:
     """Train on `count` rows; `loss` says how wrong the network is on some of them.
 
-    Returns a copy of the network with averaged weights, ready for use.
+    Returns a copy of the network with averaged weights, ready for use. With `plan.snapshots`
+    those weights lie in that file as well, from every hundredth step.
     """
     network = network.to(memory_format=torch.channels_last).train()
     averaged = copy.deepcopy(network)
@@ -58,11 +61,20 @@ def fit(
         optimiser.step()
         schedule.step()
         _average(averaged, network, min(0.998, step / (step + 20)))
-        recent = float(wrong) if step == 1 else 0.95 * recent + 0.05 * float(wrong)
+        recent = wrong.item() if step == 1 else 0.95 * recent + 0.05 * wrong.item()
+        if plan.snapshots is not None and step % 100 == 0:
+            torch.save(averaged.state_dict(), plan.snapshots)
         if step % 50 == 0 or step == plan.steps:
             seconds = time.monotonic() - began
-            print(f"  step {step}/{plan.steps}: loss {recent:.4f}, {seconds:.0f} s", flush=True)  # noqa: T201 - the progress of minutes
+            print(f"  step {step}/{plan.steps}: loss {recent:.4f}, {seconds:.0f} s", flush=True)
     return averaged.eval()
+
+
+def quickly(network: nn.Module, pictures: Tensor) -> Tensor:
+    """Return the network's answer, reckoned with 16 bits where the processor can."""
+    with torch.autocast("cpu", torch.bfloat16):
+        answer: Tensor = network(pictures)
+    return answer.float()
 
 
 @torch.no_grad()
@@ -75,17 +87,31 @@ def _average(averaged: nn.Module, network: nn.Module, kept: float) -> None:
             old.copy_(new)
 
 
-def jittered(pictures: Tensor, rng: np.random.Generator) -> Tensor:
-    """Return pictures (0..1) in another light: contrast, colour, noise; some grey."""
-    count = pictures.shape[0]
+class Jitter:
+    """Another light for each picture: contrast, colour, noise; some in grey."""
 
-    def lots(low: float, high: float, width: int = 1) -> Tensor:
-        return torch.from_numpy(rng.uniform(low, high, (count, width, 1, 1)).astype(np.float32))
+    def __init__(self, rng: np.random.Generator) -> None:
+        """Draw the noise once: each picture gets another part of it."""
+        self._rng = rng
+        self._noise = torch.from_numpy(rng.standard_normal((3, 512, 640), np.float32))
 
-    grey = pictures.mean(1, keepdim=True)
-    colour = lots(0.0, 1.25).clamp(max=1.0)
-    pictures = grey + (pictures - grey) * colour
-    pictures = (pictures * lots(0.75, 1.3) * lots(0.93, 1.07, 3)).clamp(0, 1)
-    pictures = pictures ** lots(0.75, 1.3)
-    noise = torch.from_numpy(rng.standard_normal(pictures.shape, np.float32))
-    return (pictures + noise * lots(0.0, 0.03)).clamp(0, 1)
+    def __call__(self, pictures: Tensor) -> Tensor:
+        """Return pictures (0..1) as they might have been taken otherwise."""
+        grey = pictures.mean(1, keepdim=True)
+        pictures = grey + (pictures - grey) * self._lots(pictures, 0.0, 1.25).clamp(max=1.0)
+        gain = self._lots(pictures, 0.75, 1.3) * self._lots(pictures, 0.93, 1.07, 3)
+        pictures = (pictures * gain).clamp(0, 1)
+        # A curve that keeps black and white where they are.
+        pictures = pictures + self._lots(pictures, -0.35, 0.35) * pictures * (1 - pictures)
+        height, width = pictures.shape[2:]
+        for picture, strong in zip(
+            pictures, self._rng.uniform(0, 0.03, len(pictures)), strict=True
+        ):
+            top, left = self._rng.integers(512 - height), self._rng.integers(640 - width)
+            noise = self._noise[:, top : top + height, left : left + width]
+            picture.add_(noise, alpha=float(strong))
+        return pictures.clamp(0, 1).contiguous(memory_format=torch.channels_last)
+
+    def _lots(self, pictures: Tensor, low: float, high: float, width: int = 1) -> Tensor:
+        lots = self._rng.uniform(low, high, (len(pictures), width, 1, 1))
+        return torch.from_numpy(lots.astype(np.float32))

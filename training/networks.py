@@ -40,7 +40,7 @@ class Detector(nn.Module):
     def __init__(self, size: tuple[int, int], classes: int) -> None:
         """Make a detector for pictures of `size` (height, width)."""
         super().__init__()
-        self.stem = nn.Sequential(conv(3, 16, 2), conv(16, 32, 2), conv(32, 48, 2), Residual(48))
+        self.stem = nn.Sequential(conv(3, 32, 4, 7), conv(32, 48, 2), Residual(48))
         self.middle = nn.Sequential(conv(48, 80, 2), Residual(80))
         self.deep = nn.Sequential(conv(80, 96, 2), Residual(96))
         self.side = nn.ModuleList(nn.Conv2d(width, 48, 1) for width in (48, 80, 96))
@@ -97,11 +97,11 @@ class Pose(nn.Module):
     def __init__(self, keypoints: int) -> None:
         """Make a network for so many keypoints."""
         super().__init__()
-        self.first = nn.Sequential(conv(3, 16, 2), conv(16, 32, 2), Residual(32))
+        self.first = nn.Sequential(conv(3, 32, 4, 7), Residual(32))
         self.second = nn.Sequential(conv(32, 64, 2), Residual(64))
-        self.third = nn.Sequential(conv(64, 96, 2), Residual(96))
-        self.fourth = nn.Sequential(conv(96, 96, 2), Residual(96))
-        self.up3 = nn.Sequential(conv(96 + 96, 64, kernel=1), conv(64, 64))
+        self.third = nn.Sequential(conv(64, 80, 2), Residual(80))
+        self.fourth = nn.Sequential(conv(80, 80, 2), Residual(80))
+        self.up3 = nn.Sequential(conv(80 + 80, 64, kernel=1), conv(64, 64))
         self.up2 = nn.Sequential(conv(64 + 64, 64, kernel=1), conv(64, 64))
         self.up1 = nn.Sequential(conv(64 + 32, 64, kernel=1), conv(64, 64))
         self.heat = nn.Conv2d(64, keypoints, 1)
@@ -132,17 +132,15 @@ class Classifier(nn.Module):
         """Make a network for so many classes."""
         super().__init__()
         self.body = nn.Sequential(
-            conv(3, 16, 2),
-            conv(16, 32, 2),
-            Residual(32),
-            conv(32, 64, 2),
-            Residual(64),
-            conv(64, 96, 2),
-            Residual(96),
+            conv(3, 32, 4, 7),
+            conv(32, 48, 2),
+            Residual(48),
+            conv(48, 80, 2),
+            Residual(80),
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
             nn.Dropout(0.2),
-            nn.Linear(96, classes),
+            nn.Linear(80, classes),
         )
 
     def forward(self, crops: Tensor) -> Tensor:

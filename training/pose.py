@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from training.crops import augmented
 from training.data import Array, Rendered
-from training.fitting import Plan, fit
+from training.fitting import Jitter, Plan, fit, quickly
 from training.networks import Pose
 from training.scenes import KEYPOINTS
 
@@ -19,21 +19,21 @@ SPREAD = 1.3  # of a peak, in cells
 HIDDEN = 0.4  # the peak of a keypoint that something hides
 
 
-def train(rendered: Rendered, steps: int, batch: int = 32) -> Pose:
+def train(rendered: Rendered, plan: Plan) -> Pose:
     """Train a pose model."""
     torch.manual_seed(7)
     rng = np.random.default_rng(7)
+    jitter = Jitter(rng)
 
     def loss(network: nn.Module, rows: Array) -> Tensor:
-        crops, points = augmented(rendered.crops[rows], rendered.points[rows], INPUT[0], rng)
+        crops, points = augmented(rendered, rows, INPUT[0], rng)
         wanted = heatmaps(points)
-        raw = network(crops)
+        raw = quickly(network, jitter(crops))
         wrong = functional.binary_cross_entropy_with_logits(raw, wanted, reduction="none")
         # Of what a perfect answer would have, nothing counts.
         least = functional.binary_cross_entropy(wanted, wanted, reduction="none")
         return ((wrong - least) * (1 + 12 * wanted)).mean() * 20
 
-    plan = Plan(steps=steps, batch=batch, rate=3e-3)
     network: Pose = fit(Pose(len(KEYPOINTS)), len(rendered.crops), plan, loss)
     network.raw = False
     return network

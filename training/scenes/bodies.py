@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,7 @@ from training.scenes.actors import Actor
 from training.scenes.light import Bytes, Light
 from training.scenes.noise import Floats
 from training.scenes.quadruped import KEYPOINTS
-from training.scenes.shape import Figure, Painting, Seen, View, extent, paint, seen
-
-Box = tuple[int, int, int, int]
+from training.scenes.shape import Box, Figure, Painting, Seen, View, extent, paint, seen, within
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Easel:
         """Paint a body; None if nothing of it lies within the picture."""
         parts = seen(figure, view)
         whole = extent(parts)
-        box = _within(whole, self.picture.shape[1], self.bottom)
+        box = within(whole, self.picture.shape[1], self.bottom)
         if box[2] - box[0] < 3 or box[3] - box[1] < 3:
             return None
         left, top, right, bottom = box
@@ -76,10 +74,10 @@ class Easel:
         self._shadow(view, whole)
         colour = self._colour(painting, actor, view)
         place = self.picture[top:bottom, left:right]
-        alpha = shown[..., None] / np.float32(255)
-        mixed = place + (colour - place) * alpha
+        alpha = (shown[..., None] / np.float32(255)).astype(np.float32)
+        mixed = (place + (colour - place) * alpha).astype(np.float32)
         if self.light.grey:
-            _shine(mixed, parts, figure, view, box, shown)
+            _shine(mixed, parts, figure, view, replace(painting, cover=shown))
         np.clip(mixed, 0, 255, out=mixed)
         place[:] = mixed.astype(np.uint8)
         area = (whole[2] - whole[0]) * (whole[3] - whole[1])
@@ -113,7 +111,7 @@ class Easel:
         low = max(2.0, half * max(0.12, view.tilt) * 0.9)
         middle = (whole[0] + whole[2]) / 2
         area = (middle - 1.5 * half, view.y - 1.8 * low, middle + 1.5 * half, view.y + 1.8 * low)
-        left, top, right, bottom = _within(area, self.picture.shape[1], self.bottom)
+        left, top, right, bottom = within(area, self.picture.shape[1], self.bottom)
         if right <= left or bottom <= top:
             return
         x = (np.arange(left, right, dtype=np.float32) - middle) / half
@@ -208,35 +206,30 @@ def _mirrored(places: Floats, size: int) -> NDArray[np.int32]:
 
 
 def _shine(
-    mixed: Floats, parts: list[Seen], figure: Figure, view: View, box: Box, shown: Bytes
+    mixed: Floats, parts: list[Seen], figure: Figure, view: View, painting: Painting
 ) -> None:
     """Let eyes that look at the camera throw its light back."""
     order = {part.part.name: at for at, part in enumerate(parts)}
     for name in figure.glints:
         mark = figure.marks[name]
         x, y, _ = view.see(mark.place)
-        column, row = int(x) - box[0], int(y) - box[1]
+        column, row = int(x) - painting.left, int(y) - painting.top
         if (
-            not (0 <= row < shown.shape[0] and 0 <= column < shown.shape[1])
-            or not shown[row, column]
+            not (0 <= row < painting.cover.shape[0] and 0 <= column < painting.cover.shape[1])
+            or not painting.cover[row, column]
         ):
             continue
         if any(part.covers(x, y) for part in parts[order[mark.part] + 1 :]):
             continue
         radius = max(1.1, 0.022 * view.scale)
         reach = math.ceil(radius * 3)
-        rows = np.arange(max(0, row - reach), min(shown.shape[0], row + reach + 1))
-        columns = np.arange(max(0, column - reach), min(shown.shape[1], column + reach + 1))
-        far = ((rows[:, None] + box[1] - y) ** 2 + (columns[None, :] + box[0] - x) ** 2) / radius**2
+        rows = np.arange(max(0, row - reach), min(painting.cover.shape[0], row + reach + 1))
+        columns = np.arange(
+            max(0, column - reach), min(painting.cover.shape[1], column + reach + 1)
+        )
+        far = (
+            (rows[:, None] + painting.top - y) ** 2 + (columns[None, :] + painting.left - x) ** 2
+        ) / radius**2
         mixed[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += (
             235 * np.exp(-0.9 * far.astype(np.float32))
         )[..., None]
-
-
-def _within(area: tuple[float, float, float, float], width: int, height: int) -> Box:
-    return (
-        max(0, math.floor(area[0]) - 1),
-        max(0, math.floor(area[1]) - 1),
-        min(width, math.ceil(area[2]) + 1),
-        min(height, math.ceil(area[3]) + 1),
-    )

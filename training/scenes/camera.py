@@ -33,15 +33,9 @@ class Sensor:
         height, width = picture.shape[:2]
         rows = (np.arange(height) + int(rng.integers(64))) % self._noise.shape[0]
         columns = (np.arange(width) + int(rng.integers(64))) % self._noise.shape[1]
-        if height <= 360 and width <= 640:
-            noise = self._noise[rows[0] :, columns[0] :][:height, :width]
-            if noise.shape[:2] != (height, width):
-                noise = self._noise[rows][:, columns]
-        else:
-            noise = self._noise[rows][:, columns]
-        noisy = picture + noise
-        np.clip(noisy, 0, 255, out=noisy)
-        return noisy.astype(np.uint8)
+        noise = self._noise[rows[:, None], columns[None, :]]
+        noisy: Bytes = np.clip(picture + noise, 0, 255).astype(np.uint8)
+        return noisy
 
 
 class Banner:

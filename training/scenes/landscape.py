@@ -13,7 +13,7 @@ from training.scenes.countries import COUNTRIES, Palette
 from training.scenes.lens import Lens
 from training.scenes.light import Bytes, Light
 from training.scenes.noise import Floats, clouds, ridge
-from training.scenes.shape import Colour, Figure, Painting, View, extent, paint, seen
+from training.scenes.shape import Colour, Figure, Painting, View, extent, paint, seen, toned, within
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ def _far(
         sky = sky * (1 - below) + hill * below
     trees = _edge_of_wood(rng, lens, palette, snowy=snowy)
     colour, share = _split(trees)
-    return (sky * (1 - share) + light.through_air(colour, 55.0) * share).astype(np.float32)
+    far: Floats = (sky * (1 - share) + light.through_air(colour, 55.0) * share).astype(np.float32)
+    return far
 
 
 def _edge_of_wood(
@@ -95,7 +96,7 @@ def _edge_of_wood(
         foot = lens.horizon * 2 + unit * float(rng.uniform(0.0, 0.012))
         tall = unit * float(rng.uniform(0.06, 0.15)) * (0.6 + 0.4 * min(palette.wooded, 2))
         tone = float(rng.uniform(0.62, 1.1))
-        colour = _toned(palette.leaves[int(rng.integers(3))], tone)
+        colour = toned(palette.leaves[int(rng.integers(3))], tone)
         if needles:
             _conifer(brush, x, foot, tall, colour)
         else:
@@ -105,8 +106,8 @@ def _edge_of_wood(
 
 def _split(picture: Image.Image) -> tuple[Floats, Floats]:
     """Return a picture's colours, and how much of each pixel they cover."""
-    both = np.asarray(picture).astype(np.float32)
-    return both[..., :3], both[..., 3:] / 255
+    both: Floats = np.asarray(picture).astype(np.float32)
+    return both[..., :3], (both[..., 3:] / np.float32(255)).astype(np.float32)
 
 
 def _conifer(
@@ -118,7 +119,7 @@ def _conifer(
         tip = (x, low - tall * 0.34)
         brush.polygon([(x - half, low), tip, (x + half, low)], fill=(*colour, 255))
         brush.polygon(
-            [(x - half, low), tip, (x - half * 0.2, low)], fill=(*_toned(colour, 1.14), 255)
+            [(x - half, low), tip, (x - half * 0.2, low)], fill=(*toned(colour, 1.14), 255)
         )
 
 
@@ -136,7 +137,7 @@ def _broad_tree(
         u, v = x + float(around[0]), y - 0.62 * tall + float(around[1]) * 0.9 - tall * 0.01 * step
         r = tall * float(rng.uniform(0.09, 0.17))
         tone = 0.8 + 0.32 * (step / 14) * float(rng.uniform(0.7, 1.2))
-        brush.ellipse((u - r, v - r, u + r, v + r), fill=(*_toned(colour, tone), 255))
+        brush.ellipse((u - r, v - r, u + r, v + r), fill=(*toned(colour, tone), 255))
 
 
 def _ground(
@@ -170,7 +171,8 @@ def _laid(texture: Floats, right: Floats, away: Floats) -> Floats:
     size = texture.shape[0]
     u = np.abs(right.astype(np.int32) % (2 * size) - size) % size
     v = np.abs(away.astype(np.int32) % (2 * size) - size) % size
-    return texture[np.broadcast_to(v, u.shape), u]
+    laid: Floats = texture[np.broadcast_to(v, u.shape), u]
+    return laid
 
 
 def _blades(
@@ -192,11 +194,10 @@ def _blades(
         thick = max(1, round(scale * 0.016))
         foot = row * 2
         for side in (-0.4, 0.0, 0.5):
-            brush.line(
-                (x + side * tall * 0.3, foot, x + side * tall * 0.6 + 0.4 * lean, foot - 0.55 * tall,
-                 x + side * tall + lean, foot - tall),
-                fill=(*_toned(colour, 0.9 + 0.3 * side), 255), width=thick,
-            )  # fmt: skip
+            root = (x + side * tall * 0.3, foot)
+            bend = (x + side * tall * 0.6 + 0.4 * lean, foot - 0.55 * tall)
+            tip = (x + side * tall + lean, foot - tall)
+            brush.line((root, bend, tip), (*toned(colour, 0.9 + 0.3 * side), 255), thick)
     colour_of, share = _split(canvas.reduce(2))
     rows_at = np.maximum(np.arange(height, dtype=np.float32) - lens.horizon, 2)
     away = (lens.focal * lens.height / rows_at)[:, None, None]
@@ -220,25 +221,13 @@ def _things(
 def _standing(pixels: Floats, figure: Figure, view: View, light: Light) -> Painting | None:
     """Paint something into the landscape; None if the picture does not show it."""
     parts = seen(figure, view)
-    height, width = pixels.shape[:2]
-    left, top, right, bottom = extent(parts)
-    box = (
-        max(0, math.floor(left) - 1),
-        max(0, math.floor(top) - 1),
-        min(width, math.ceil(right) + 1),
-        min(height, math.ceil(bottom) + 1),
-    )
+    box = within(extent(parts), pixels.shape[1], pixels.shape[0])
     if box[2] - box[0] < 2 or box[3] - box[1] < 2:
         return None
     painting = paint(parts, box, 2)
     away = pixels.shape[1] * 0.9 / view.scale
-    colour = painting.colour * (painting.light[..., None] / np.float32(128))
+    colour = (painting.colour * (painting.light[..., None] / np.float32(128))).astype(np.float32)
     share = painting.cover[..., None] / np.float32(255)
     place = pixels[box[1] : box[3], box[0] : box[2]]
     place += (light.through_air(colour, away) - place) * share
     return painting
-
-
-def _toned(colour: Colour, tone: float) -> Colour:
-    red, green, blue = (int(max(0, min(255, value * tone))) for value in colour)
-    return (red, green, blue)

@@ -77,12 +77,14 @@ class Light:
         seen = colour * left + np.asarray(self.haze, np.float32) * (1 - left)
         if np.isfinite(self.reach):
             seen = seen * np.minimum(1.25, (self.reach / np.maximum(metres, 1.5)) ** 1.25) * 0.75
-        return seen.astype(np.float32)
+        through: Floats = seen.astype(np.float32)
+        return through
 
     def graded(self, colour: Floats) -> Floats:
         """Return colours as the sensor sees them."""
         if self.grey:
-            return np.repeat((colour @ GREY)[..., None], 3, axis=-1)
+            grey: Floats = np.repeat((colour @ GREY)[..., None], 3, axis=-1)
+            return grey
         return (colour * np.asarray(self.gain, np.float32)).astype(np.float32)
 
     def falloff(self, size: tuple[int, int]) -> Floats:

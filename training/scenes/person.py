@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.scenes.shape import Ball, Chain, Colour, Figure, Mark, Plate, Point
+from training.scenes.shape import Ball, Chain, Colour, Figure, Plate, Point
 
 SKIN: tuple[Colour, ...] = ((232, 190, 160), (198, 150, 116), (140, 98, 72), (98, 68, 52))
 CLOTHES: tuple[Colour, ...] = (
@@ -62,7 +62,7 @@ class Person:
             parts += self._arm(side, phase + turn + math.pi, moving, bob)
         parts += self._body(bob)
         parts += self._face(bob, 0.3 * math.sin(0.9 * seconds))
-        return _grown(parts, self.size / 1.75)
+        return Figure(tuple(parts)).grown(self.size / 1.75)
 
     def _leg(self, side: int, phase: float, moving: float) -> list[Chain]:
         swing = 0.42 * math.sin(phase) * (0.25 + 0.75 * moving)
@@ -134,13 +134,3 @@ def _hung(start: Point, length: float, angle: float) -> Point:
         start[1],
         start[2] - length * math.cos(angle),
     )
-
-
-def _grown(parts: list[Chain | Plate], size: float) -> Figure:
-    grown: list[Chain | Plate] = []
-    for part in parts:
-        if isinstance(part, Chain):
-            balls = tuple((x * size, y * size, z * size, r * size) for x, y, z, r in part.balls)
-            grown.append(Chain(part.name, balls, part.colour, part.nearer * size))
-    marks: dict[str, Mark] = {}
-    return Figure(tuple(grown), marks)

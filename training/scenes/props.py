@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from training.scenes.countries import Palette
-from training.scenes.shape import Ball, Chain, Colour, Figure
+from training.scenes.shape import Ball, Chain, Figure, toned
 
 
 def draw_lots(rng: np.random.Generator, palette: Palette, country: str, away: float) -> Figure:
@@ -35,7 +35,7 @@ def tree(rng: np.random.Generator, palette: Palette, *, bare: bool) -> Figure:
     """Make a trunk with some branches, and leaves where the picture may still show them."""
     thick = float(rng.uniform(0.09, 0.28))
     lean = float(rng.normal(0, 0.06))
-    colour = _toned(palette.bark, float(rng.uniform(0.75, 1.2)))
+    colour = toned(palette.bark, float(rng.uniform(0.75, 1.2)))
     trunk: list[Ball] = [(0.0, 0.0, 0.8 * thick, thick * 1.08), (0.0, 0.0, 2.5 * thick, thick)]
     trunk += [(lean * z, 0.0, z, thick * (1 - z * 0.07)) for z in (2.0, 4.5, 8.0)]
     parts = [Chain("trunk", tuple(trunk), colour), *_blades(rng, palette, thick)]
@@ -49,7 +49,7 @@ def tree(rng: np.random.Generator, palette: Palette, *, bare: bool) -> Figure:
             (middle, 0.0, z + rise * long * 0.35, thick * 0.22),
             (end, 0.0, z + rise * long, thick * 0.08),
         )
-        parts.append(Chain("branch", branch, _toned(colour, 0.9), 0.01))
+        parts.append(Chain("branch", branch, toned(colour, 0.9), 0.01))
         if not bare:
             parts += _leaves(rng, palette, (end, z + rise * long), 0.55, 22)
     return Figure(tuple(parts))
@@ -88,7 +88,7 @@ def _leaves(
             Chain(
                 "leaf",
                 ((x, 0.0, z, 0.8 * radius), tip),
-                _toned(colour, tone),
+                toned(colour, tone),
                 0.02 + step * 0.001,
                 shaded=False,
             )
@@ -105,7 +105,7 @@ def rock(rng: np.random.Generator) -> Figure:
         (-0.05 * size, 0.0, 0.28 * size, 0.5 * size),
         (0.55 * size, 0.0, 0.12 * size, 0.36 * size),
     )
-    return Figure((Chain("rock", balls, _toned((138, 134, 128), grey)),))
+    return Figure((Chain("rock", balls, toned((138, 134, 128), grey)),))
 
 
 def log(rng: np.random.Generator, palette: Palette) -> Figure:
@@ -114,7 +114,7 @@ def log(rng: np.random.Generator, palette: Palette) -> Figure:
     turn = float(rng.uniform(-0.5, 0.5))
     x, y = long * math.cos(turn), long * math.sin(turn)
     balls: tuple[Ball, ...] = ((-x, -y, thick * 0.8, thick), (x, y, thick * 0.7, thick * 0.8))
-    colour = _toned(palette.bark, float(rng.uniform(0.8, 1.25)))
+    colour = toned(palette.bark, float(rng.uniform(0.8, 1.25)))
     end: tuple[Ball, ...] = ((x, y, thick * 0.7, thick * 0.6),)
     return Figure((Chain("log", balls, colour), Chain("cut", end, (176, 148, 108), 0.05 + abs(y))))
 
@@ -144,10 +144,5 @@ def _grass(
             (x + lean, 0.0, high, 0.003),
         )
         tone = float(rng.uniform(0.8, 1.15))
-        parts.append(Chain("blade", balls, _toned(colour, tone), 0.5, shaded=False))
+        parts.append(Chain("blade", balls, toned(colour, tone), 0.5, shaded=False))
     return parts
-
-
-def _toned(colour: Colour, tone: float) -> Colour:
-    red, green, blue = (int(max(0, min(255, value * tone))) for value in colour)
-    return (red, green, blue)

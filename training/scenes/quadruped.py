@@ -105,8 +105,7 @@ class Animal:
         self._torso(bob, parts, marks)
         self._tail(seconds, bob, parts, marks)
         self._head(seconds, bob, grazing, parts, marks)
-        whole = Figure(tuple(parts), marks, ("left_eye", "right_eye"))
-        return _grown(whole, self.size)
+        return Figure(tuple(parts), marks, ("left_eye", "right_eye")).grown(self.size)
 
     def _leg(
         self,
@@ -365,16 +364,3 @@ def _bend(hip: Point, foot: Point, length: float, forwards: int) -> Point:
     apart = math.hypot(along_x, along_z)
     out = 0.5 * math.sqrt(max(0.0, length**2 - apart**2)) * forwards * 0.8
     return (middle[0] - out * along_z / apart, middle[1], middle[2] + out * along_x / apart)
-
-
-def _grown(figure: Figure, size: float) -> Figure:
-    parts: list[Chain | Plate] = []
-    for part in figure.parts:
-        if isinstance(part, Chain):
-            balls = tuple((x * size, y * size, z * size, r * size) for x, y, z, r in part.balls)
-            parts.append(Chain(part.name, balls, part.colour, part.nearer * size))
-    marks = {}
-    for name, mark in figure.marks.items():
-        x, y, z = mark.place
-        marks[name] = Mark(mark.part, (x * size, y * size, z * size))
-    return Figure(tuple(parts), marks, figure.glints)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -26,6 +26,11 @@ class Chain:
     nearer: float = 0.0  # what lies on another part's surface is drawn after it
     shaded: bool = True
 
+    def grown(self, size: float) -> Chain:
+        """Return the same chain so many times as large."""
+        balls = tuple((x * size, y * size, z * size, r * size) for x, y, z, r in self.balls)
+        return replace(self, balls=balls, nearer=self.nearer * size)
+
 
 @dataclass(frozen=True)
 class Plate:
@@ -35,6 +40,11 @@ class Plate:
     corners: tuple[Point, ...]
     colour: Colour
     nearer: float = 0.0
+
+    def grown(self, size: float) -> Plate:
+        """Return the same plate so many times as large."""
+        corners = tuple(_times(corner, size) for corner in self.corners)
+        return replace(self, corners=corners, nearer=self.nearer * size)
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,13 @@ class Figure:
     parts: tuple[Chain | Plate, ...]
     marks: dict[str, Mark] = field(default_factory=dict)
     glints: tuple[str, ...] = ()  # marks that throw infra-red light back
+
+    def grown(self, size: float) -> Figure:
+        """Return the same figure so many times as large."""
+        marks = {
+            name: Mark(mark.part, _times(mark.place, size)) for name, mark in self.marks.items()
+        }
+        return Figure(tuple(part.grown(size) for part in self.parts), marks, self.glints)
 
 
 @dataclass(frozen=True)
@@ -78,6 +95,17 @@ class View:
 
 
 Disc = tuple[float, float, float]
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+
+
+def _times(place: Point, size: float) -> Point:
+    return place[0] * size, place[1] * size, place[2] * size
+
+
+def toned(colour: Colour, tone: float) -> Colour:
+    """Return a colour so much lighter or darker."""
+    red, green, blue = (int(max(0, min(255, value * tone))) for value in colour)
+    return (red, green, blue)
 
 
 @dataclass(frozen=True)
@@ -135,6 +163,16 @@ def extent(parts: list[Seen]) -> tuple[float, float, float, float]:
     )
 
 
+def within(area: tuple[float, float, float, float], width: int, height: int) -> Box:
+    """Return the whole pixels of an area, as far as a picture of this size goes."""
+    return (
+        max(0, math.floor(area[0]) - 1),
+        max(0, math.floor(area[1]) - 1),
+        min(width, math.ceil(area[2]) + 1),
+        min(height, math.ceil(area[3]) + 1),
+    )
+
+
 @dataclass(frozen=True)
 class Painting:
     """A figure's pixels on their own: colour, light (128: as it is) and cover, and their place."""
@@ -146,7 +184,7 @@ class Painting:
     cover: Bytes
 
 
-def paint(parts: list[Seen], box: tuple[int, int, int, int], fine: int) -> Painting:
+def paint(parts: list[Seen], box: Box, fine: int) -> Painting:
     """Paint what lies in the box (left, top, right, bottom), `fine` times finer, then reduced."""
     left, top, right, bottom = box
     width, height = right - left, bottom - top

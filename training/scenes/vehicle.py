@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
-from training.scenes.shape import Chain, Colour, Figure, Plate, Point
+from training.scenes.shape import Colour, Figure, Plate, Point, toned
 
 PAINTS: tuple[Colour, ...] = (
     (92, 104, 76),
@@ -37,6 +37,7 @@ WINDOWS: dict[str, tuple[Outline, ...]] = {
     ),
     "pickup": (((-0.4, 1.12), (-0.3, 1.54), (0.42, 1.56), (0.8, 1.12)),),
 }
+REAR_LIGHT: Outline = ((-0.1, 0.7), (0.1, 0.7), (0.1, 0.9), (-0.1, 0.9))  # aside and up
 HALF = 0.9  # of the width
 
 
@@ -60,28 +61,32 @@ class Vehicle:
     def pose(self, way: float, seconds: float, moving: float, grazing: float) -> Figure:
         """Return the car after so much of its way."""
         shake = 0.012 * math.sin(9 * seconds) * moving
-        parts: list[Chain | Plate] = [
+        above = [
             *self._hull(LOWER, self.paint, 0.0),
             *self._hull(CABINS[self.kind], self.paint, 0.05),
             *self._glass(),
             *self._details(),
         ]
+        parts = [
+            replace(plate, corners=tuple((x, y, z + shake) for x, y, z in plate.corners))
+            for plate in above
+        ]
         for x in (-1.3, 1.3):
             for side in (1, -1):
                 parts += self._wheel(x, side, way)
-        return _grown(parts, self.size, shake)
+        return Figure(tuple(parts)).grown(self.size)
 
     def _hull(self, outline: Outline, paint: Colour, inset: float) -> list[Plate]:
         half = HALF - inset
         plates = [
-            Plate("side", tuple((x, side * half, z) for x, z in outline), _toned(paint, tone))
+            Plate("side", tuple((x, side * half, z) for x, z in outline), toned(paint, tone))
             for side, tone in ((1, 0.92), (-1, 0.92))
         ]
         for (x, z), (u, w) in pairwise((*outline, outline[0])):
             flat = abs(u - x) / (math.hypot(u - x, w - z) or 1)
             tone = 0.72 + 0.42 * flat if z + w > 1.2 else 0.5
             corners: tuple[Point, ...] = ((x, -half, z), (u, -half, w), (u, half, w), (x, half, z))
-            plates.append(Plate("skin", corners, _toned(paint, tone)))
+            plates.append(Plate("skin", corners, toned(paint, tone)))
         return plates
 
     def _glass(self) -> list[Plate]:
@@ -99,7 +104,7 @@ class Vehicle:
             (high[0] + 0.02, 0.7, high[1]),
             (low[0] + 0.02, 0.74, low[1]),
         )
-        return [*plates, Plate("screen", screen, _toned(GLASS, 1.15), 0.1)]
+        return [*plates, Plate("screen", screen, toned(GLASS, 1.15), 0.1)]
 
     def _details(self) -> list[Plate]:
         plates = []
@@ -109,9 +114,7 @@ class Vehicle:
                 for turn in np.linspace(0, 2 * math.pi, 10)
             )
             plates.append(Plate("lamp", lamp, (244, 238, 206), 0.1))
-            rear: tuple[Point, ...] = (
-                (-2.07, y - 0.1, 0.7), (-2.07, y + 0.1, 0.7), (-2.07, y + 0.1, 0.9), (-2.07, y - 0.1, 0.9),
-            )  # fmt: skip
+            rear = tuple((-2.07, y + aside, z) for aside, z in REAR_LIGHT)
             plates.append(Plate("light", rear, (176, 36, 32), 0.1))
         bar: tuple[Point, ...] = (
             (2.14, -0.85, 0.42),
@@ -147,19 +150,3 @@ def _ring(x: float, y: float, radius: float, z: float, turn: float) -> tuple[Poi
         (x + radius * math.cos(angle + turn), y, z + radius * math.sin(angle + turn))
         for angle in np.linspace(0, 2 * math.pi, 20)
     )
-
-
-def _toned(colour: Colour, tone: float) -> Colour:
-    red, green, blue = (int(max(0, min(255, value * tone))) for value in colour)
-    return (red, green, blue)
-
-
-def _grown(parts: list[Chain | Plate], size: float, raised: float) -> Figure:
-    grown: list[Chain | Plate] = []
-    for part in parts:
-        if isinstance(part, Plate):
-            wheel = part.name in {"tyre", "rim", "spoke", "inner"}
-            up = 0.0 if wheel else raised
-            corners = tuple((x * size, y * size, (z + up) * size) for x, y, z in part.corners)
-            grown.append(Plate(part.name, corners, part.colour, part.nearer * size))
-    return Figure(tuple(grown))
