@@ -89,7 +89,7 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
     from grange.bootstrap.chores import Chores
     from grange.db import open_database
     from grange.db.schema import prepare
-    from grange.server import published
+    from grange.server import exports, published
     from grange.server.events import Hub
     from grange.server.parts import Parts
     from grange.uploads.service import Uploads
@@ -110,7 +110,12 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
     hub = Hub(runs, home=settings.home, limit=settings.streams, still=accounts.still)
     opened.callback(hub.close)
     outputs = settings.home / "outputs"
-    chores = Chores([accounts.sweep, uploads.sweep, runs.sweep, lambda: published.sweep(outputs)])
+    chores = Chores(
+        [
+            *(accounts.sweep, uploads.sweep, runs.sweep),
+            *(lambda: published.sweep(outputs), lambda: exports.sweep(settings.home)),
+        ]
+    )
     opened.callback(chores.stop)
     chores.start()
     return Parts(

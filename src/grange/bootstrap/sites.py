@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -103,6 +104,15 @@ class Site(Protocol):
 
     def retry(self, run: str) -> RunView:
         """Open the run's failed and cancelled items again."""
+
+    def export(
+        self, run: str, dialect: str, target: Path, options: Mapping[str, str]
+    ) -> Sequence[str]:
+        """Write the run's results in another format into an empty folder; returns remarks.
+
+        Raises:
+            ExportRefused: Its pipeline knows no such format, or the format demands more.
+        """
 
     def delete(self, run: str, *, outputs: bool = False) -> None:
         """Delete the run's account and logs; its outputs too, when asked to."""

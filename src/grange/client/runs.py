@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlencode
 
 import httpx
 
@@ -178,6 +179,11 @@ class Runs:
     def download_all(self, run: str) -> Iterator[bytes]:
         """All outputs in one archive, as it comes."""
         return self.read_path(f"{_run(run)}/outputs.zip")
+
+    def export_run(self, run: str, dialect: str, options: Mapping[str, str]) -> Iterator[bytes]:
+        """The results in another format, in one archive, as it comes."""
+        query = f"?{urlencode(options)}" if options else ""
+        return self.read_path(f"{_run(run)}/exports/{quoted(dialect)}{query}")
 
     def follow_events(self, run: str, *, after: str = "") -> Following:
         """Follow a run as it goes, over every cut; `after="start"` begins with its first item."""

@@ -73,6 +73,8 @@ class Heavy:
 # Of the forty threads that there are.
 UNPACKING = Heavy(at_once=6, per_user=40)
 SUBMITTING = Heavy(at_once=12, per_user=40)
+# Writing results anew takes a core for as long as it lasts.
+EXPORTING = Heavy(at_once=2, per_user=4)
 # Each takes one of the server's turns for as long as its reader takes.
 DOWNLOADS = PerUser(100)
 # Half of the requests with streamed bodies that there may be at once.

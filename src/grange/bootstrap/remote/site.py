@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import islice
@@ -198,6 +198,14 @@ class RemoteSite:
     def retry(self, run: str) -> RunView:
         """Open the run's failed and cancelled items again; the server works on them."""
         return self._view(self._client.runs.retry_run(run))
+
+    def export(
+        self, run: str, dialect: str, target: Path, options: Mapping[str, str]
+    ) -> Sequence[str]:
+        """Write the run's results in another format into an empty folder; returns remarks."""
+        from grange.bootstrap.exporting import export_there
+
+        return export_there(self._client, self.find_run(run), dialect, target, options)
 
     def delete(self, run: str, *, outputs: bool = False) -> None:
         """Delete the run at the server, with its logs and outputs there.

@@ -24,6 +24,10 @@ Glob = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 PathText = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 
 
+# In the archive of an export: what people should know of it, a line each.
+REMARKS_FILE = "remarks.txt"
+
+
 class Pipeline(Answer):
     """A kind of analysis. `parameters` is a JSON schema; `allowed` whether you may run it."""
 
@@ -32,6 +36,7 @@ class Pipeline(Answer):
     summary: str
     description: str = ""
     accepts: list[str]
+    exports: list[str] = Field(default_factory=list)
     parameters: dict[str, JSON]
     allowed: bool = True
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 from pathlib import Path
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from grange.pipelines.wildlife.results import (
@@ -25,6 +26,8 @@ from grange.pipelines.wildlife.results import (
     Source,
 )
 
+# Results are large, and each example shows much.
+few = settings(max_examples=25, deadline=None)
 SPECIES = ("deer", "wild boar", "red fox", "hare, European", "ünknown \N{CAT FACE}")
 KEYPOINTS = ("nose", "tail_base", "front_left_paw", "back_left_paw")
 RATES = (Fraction(25), Fraction(30000, 1001), Fraction(24000, 1001), Fraction(1, 3), Fraction(10))

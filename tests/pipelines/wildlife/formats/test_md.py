@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from grange.errors import FormatInvalid
 from grange.pipelines.wildlife.formats.md import (
@@ -24,6 +24,7 @@ from tests import services
 from tests.pipelines.wildlife.formats import made
 
 
+@made.few
 @given(made.results())
 def test_what_is_written_is_read_again(results: Results) -> None:
     """No field of a result is lost or changed in the canonical format."""
@@ -33,7 +34,7 @@ def test_what_is_written_is_read_again(results: Results) -> None:
         assert results == read_results(folder / "a.json")
 
 
-@settings(max_examples=60, deadline=None)
+@made.few
 @given(made.results())
 def test_megadetector_accepts_every_file(results: Results) -> None:
     """The package's own validator finds neither errors nor anything to warn of."""
@@ -67,17 +68,17 @@ def test_a_name_that_is_no_text_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_run_is_written_and_read_in_little_memory(tmp_path: Path) -> None:
-    """Ten thousand items need no more memory than a few."""
+    """Thousands of items need no more memory than a few."""
     detection = Detection("1", 0.5, (0.1, 0.1, 0.5, 0.5), guesses=())
-    items = (Media(file=f"{n}.jpg", detections=(detection,) * 3) for n in range(10_000))
+    items = (Media(file=f"{n}.jpg", detections=(detection,) * 3) for n in range(3_000))
     tracemalloc.start()
     write_run(tmp_path / "a.json", Results(media=()), items)
     count = sum(len(one.detections) for one in ResultsFile(tmp_path / "a.json"))
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
-    assert 30_000 == count
-    assert peak_bytes < 4_000_000
+    assert 9_000 == count
+    assert peak_bytes < 3_000_000
 
 
 def test_a_rate_with_digits_is_the_exact_one(tmp_path: Path) -> None:

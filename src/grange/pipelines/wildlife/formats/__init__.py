@@ -6,3 +6,5 @@ from typing import Final
 EXPORTS: Final = (
     *("md", "timelapse", "csv", "camtrap-dp", "coco-ct", "coco-keypoints", "dlc-csv", "dlc-h5"),
 )
+# What all exports are made of, in the folder of a run's outputs.
+RESULTS: Final = "report/detections.json"

@@ -10,6 +10,7 @@ from typing import Final
 
 from grange.errors import ExportRefused
 from grange.pipelines.wildlife.formats import (
+    RESULTS,
     camtrap,
     coco_ct,
     coco_keypoints,
@@ -20,8 +21,6 @@ from grange.pipelines.wildlife.formats import (
 )
 from grange.pipelines.wildlife.results import Media, Results
 
-# The file of a run's report that all exports are made of.
-RESULTS: Final = "report/detections.json"
 PCUTOFF: Final = 0.6
 _MOST_GAP_SECONDS: Final = 86_400.0
 

@@ -1,0 +1,84 @@
+"""A run's results in another format, as an archive."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from grange.client.schemas.runs import REMARKS_FILE
+from grange.errors import ExportRefused
+from grange.pipelines.exporting import export_run
+from grange.runs.models import RunView
+from grange.server import zipping
+from grange.storage import uri_path
+
+# What a folder's name begins with that holds an export while it is sent.
+BEGINNING: Final = ".export-"
+# No export is written, or read, for longer.
+LONGEST_SECONDS: Final = 86_400.0
+_PIECE_BYTES: Final = 1 << 16
+
+
+class Export:
+    """The archive of an export that is written already; its files go once it was read."""
+
+    def __init__(
+        self, run: RunView, dialect: str, options: Mapping[str, str], *, below: Path
+    ) -> None:
+        """Write the files to a folder below `below`.
+
+        Raises:
+            ExportRefused: The format is unknown, or demands what is not there.
+        """
+        if not run.out.startswith("file://"):
+            raise ExportRefused("The run's outputs are not on the server's disk.")
+        below.mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix=BEGINNING, dir=below))
+        try:
+            remarks = export_run(run.pipeline, dialect, uri_path(run.out), self._folder, options)
+            if remarks:
+                text = "\n".join(remarks) + "\n"
+                (self._folder / REMARKS_FILE).write_text(text, encoding="utf-8")
+        except BaseException:
+            self.drop()
+            raise
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from zipping.stream(self._entries())
+        finally:
+            self.drop()
+
+    def __del__(self) -> None:
+        # Whoever asked may be gone before a byte was read.
+        self.drop()
+
+    def drop(self) -> None:
+        """Remove the files."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _entries(self) -> Iterator[zipping.Entry]:
+        for path in sorted(self._folder.rglob("*")):
+            if path.is_file():
+                name = path.relative_to(self._folder).as_posix()
+                yield name, os.stat(path).st_mtime_ns, _pieces(path)
+
+
+def sweep(below: Path) -> None:
+    """Remove what a server has left that was cut off; nobody reads an archive for a day."""
+    for folder in below.glob(f"{BEGINNING}*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > LONGEST_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            yield piece
