@@ -96,6 +96,7 @@ RULES: dict[str, Rule] = {
     "list_outputs": Rule(OWNER),
     "download_all": Rule(OWNER),
     "download_output": Rule(OWNER),
+    "export_run": Rule(OWNER),
     "follow_events": Rule(OWNER, options={"params": {"topic": "run:{run}"}}),
     "show_upload_abilities": Rule(ANYONE),
     "begin_upload": Rule(MEMBER, options={"headers": TUS | {"Upload-Length": "3"}}),

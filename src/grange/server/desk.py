@@ -6,7 +6,7 @@ Routers and pages hold a desk and never the runs themselves.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +22,7 @@ from grange.runs.models import AttemptView, RunSpec, RunView, Submitted
 from grange.runs.pages import RunFilter
 from grange.server import access, offers, published, shown, submitting, visitors
 from grange.server.downloads import Download
+from grange.server.exports import Export
 
 if TYPE_CHECKING:
     from grange.accounts.models import Actor
@@ -209,6 +210,15 @@ class Desk:
         """The run, and all that it has published as one .zip, made while it is read."""
         run = self.find(ref)
         return run, published.zipped(run)
+
+    def export(self, ref: str, dialect: str, options: Mapping[str, str]) -> tuple[RunView, Export]:
+        """The run, and its results in another format, written anew.
+
+        Raises:
+            ExportRefused: Its pipeline knows no such format, or the format demands more.
+        """
+        run = self.find(ref)
+        return run, Export(run, dialect, options, below=self._parts.settings.home)
 
     # ---- submitting
 

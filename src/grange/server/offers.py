@@ -41,6 +41,7 @@ def pipeline(actor: Actor, name: str, commands: str) -> schemas.Pipeline:
         summary=found.summary,
         description=inspect.cleandoc(type(found).__doc__ or ""),
         accepts=list(found.accepts),
+        exports=list(found.exports),
         parameters=parameters,
         allowed=access.may_run(actor, name, commands=commands),
     )

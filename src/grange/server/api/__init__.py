@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from grange.server.api import (
     audit,
     events,
+    exports,
     folders,
     groups,
     items,
@@ -28,6 +29,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     items.router,
     events.router,
     outputs.router,
+    exports.router,
     uploads.router,
     folders.router,
     session.router,
