@@ -31,6 +31,7 @@ TAGS = (
     "outputs",
     "events",
     "pipelines",
+    "models",
     "uploads",
     "folders",
     "shares",

@@ -9,6 +9,7 @@ import pytest
 
 from grange.client.accounts import Accounts
 from grange.client.files import Files
+from grange.client.models import Models
 from grange.client.runs import Runs
 from grange.client.system import System
 from tests.server.scene import Serving
@@ -35,7 +36,7 @@ def operations(server: Serving, token: str) -> set[str]:
 def _methods() -> set[str]:
     return {
         name
-        for topic in (Accounts, Files, Runs, System)
+        for topic in (Accounts, Files, Models, Runs, System)
         for name, _ in inspect.getmembers(topic, inspect.isfunction)
     }
 

@@ -9,6 +9,7 @@ from typing import Self
 from grange.client.accounts import Accounts
 from grange.client.connection import Connection
 from grange.client.files import Files
+from grange.client.models import Models
 from grange.client.runs import Runs
 from grange.client.system import System
 
@@ -22,6 +23,7 @@ class Client:
         self.accounts = Accounts(self.connection)
         self.runs = Runs(self.connection)
         self.files = Files(self.connection)
+        self.models = Models(self.connection)
         self.system = System(self.connection)
 
     @property

@@ -1,17 +1,22 @@
-"""The pipelines that people may choose from."""
+"""The pipelines and models that people may choose from."""
 
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grange.client.schemas import runs as schemas
+from grange.client.schemas.models import Model
 from grange.errors import GrangeError, PipelineNotFound
 from grange.pipelines import catalog
+from grange.pipelines.wildlife.models.describing import described
+from grange.pipelines.wildlife.models.registry import Models
 from grange.server import access
 
 if TYPE_CHECKING:
     from grange.accounts.models import Actor
+    from grange.server.shown import Veil
 
 
 def pipelines(actor: Actor, commands: str) -> list[schemas.Pipeline]:
@@ -45,3 +50,17 @@ def pipeline(actor: Actor, name: str, commands: str) -> schemas.Pipeline:
         parameters=parameters,
         allowed=access.may_run(actor, name, commands=commands),
     )
+
+
+def models(home: Path, veil: Veil) -> list[Model]:
+    """The models of the server's home, with those that ship with Grange."""
+    return [Model(**veil.over(described(one))) for one in Models(home / "models").entries()]
+
+
+def model(home: Path, name: str, veil: Veil) -> Model:
+    """The model of a name; paths name none.
+
+    Raises:
+        ModelNotFound: There is none.
+    """
+    return Model(**veil.over(described(Models(home / "models").entry(name, files=False))))

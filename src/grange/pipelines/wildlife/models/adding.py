@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from grange.errors import ModelInvalid, NameTaken
-from grange.pipelines.wildlife.models.digests import MOST_BYTES, digest_of, read_verified
+from grange.pipelines.wildlife.models.digests import MOST_BYTES, digest_of, read_verified, verify
 from grange.pipelines.wildlife.models.manifest import (
     MOST_NAME,
     ONNX,
@@ -63,12 +63,8 @@ def add(manifest: Manifest, folder: Path) -> Manifest:
         return _same(manifest, read_manifest(target / MANIFEST))
     folder.mkdir(parents=True, exist_ok=True)
     with _fresh(folder) as fresh:
-        suffix = manifest.file.suffix if re.fullmatch(r"\.\w{1,10}", manifest.file.suffix) else ""
-        file = f"model{suffix.lower()}"
-        _copy(manifest.file, fresh / file, MOST_BYTES)
-        written = _with_side_file(replace(manifest, file=fresh / file), manifest, fresh)
-        if digest_of(fresh / file) != manifest.sha256:
-            raise ModelInvalid(f"The file {manifest.file} changed while it was copied.")
+        file = _copied(manifest, fresh)
+        written = _with_side_file(manifest, fresh)
         (fresh / MANIFEST).write_text(as_toml(written, file), encoding="utf-8")
         _move(fresh, target, manifest.name)
     return read_manifest(target / MANIFEST)
@@ -126,7 +122,13 @@ def _fields(manifest: Manifest) -> dict[str, Any]:
 
 
 def _same(wanted: Manifest, there: Manifest) -> Manifest:
-    if replace(wanted, file=there.file) == there:
+    sha256 = wanted.sha256 if there.has_file else there.sha256
+    # The side file was given another name when it came here.
+    beside = {name: there.options[name] for name in {SIDE_FILE, SIDE_DIGEST} & there.options.keys()}
+    if (
+        replace(wanted, file=there.file, sha256=sha256, options={**wanted.options, **beside})
+        == there
+    ):
         return there
     raise NameTaken(
         f"Another model is called {there.name} already.",
@@ -134,11 +136,22 @@ def _same(wanted: Manifest, there: Manifest) -> Manifest:
     )
 
 
-def _with_side_file(written: Manifest, manifest: Manifest, fresh: Path) -> Manifest:
+def _copied(manifest: Manifest, fresh: Path) -> str:
+    """The name of the copy of the model's file; empty where it has none."""
+    if not manifest.has_file:
+        return ""
+    suffix = manifest.file.suffix if re.fullmatch(r"\.\w{1,10}", manifest.file.suffix) else ""
+    copy = fresh / f"model{suffix.lower()}"
+    _copy(manifest.file, copy, MOST_BYTES)
+    verify(replace(manifest, file=copy))
+    return copy.name
+
+
+def _with_side_file(manifest: Manifest, fresh: Path) -> Manifest:
     """The manifest with the file that its options name beside the weights."""
     named = manifest.options.get(SIDE_FILE) if manifest.backend != ONNX else None
     if not isinstance(named, str):
-        return written
+        return manifest
     source = manifest.file.parent / named
     # Never in the place of another of the model's files.
     name = f"config{source.suffix.lower()}"
@@ -147,7 +160,7 @@ def _with_side_file(written: Manifest, manifest: Manifest, fresh: Path) -> Manif
     if manifest.options.get(SIDE_DIGEST, digest) != digest:
         raise ModelInvalid(f"The file {source} is not the one that the manifest means.")
     options = {**manifest.options, SIDE_FILE: name, SIDE_DIGEST: digest}
-    return replace(written, options=options)
+    return replace(manifest, options=options)
 
 
 @contextmanager

@@ -144,7 +144,8 @@ class MadePicture:
         """All of it in another size."""
         from PIL import Image
 
-        return np.asarray(Image.fromarray(self.held).resize((width, height)))
+        picture = Image.fromarray(self.held)
+        return np.asarray(picture.resize((width, height), Image.Resampling.BILINEAR))
 
     def cropped(self, left: int, top: int, right: int, bottom: int) -> Pixels:
         """A part of it."""

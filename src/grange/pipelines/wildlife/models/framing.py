@@ -194,7 +194,8 @@ def _resized(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     from PIL import Image
 
     if pixels.shape[1::-1] == size:
-        return pixels
+        # A view would hold on to all of the picture.
+        return pixels.copy()
     picture = Image.fromarray(pixels)
     return np.asarray(picture.resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0))
 

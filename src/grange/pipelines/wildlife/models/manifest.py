@@ -51,8 +51,9 @@ class Task(StrEnum):
 class Manifest:
     """What is known of a model.
 
-    `file` is absolute: the graph, or another package's weights. An empty `layout`, `resize` or
-    `activation`, and an `input` of (0, 0), are told from the graph.
+    `file` is absolute: the graph, or another package's weights; where that package fetches them
+    by itself, it is the manifest's own file. An empty `layout`, `resize` or `activation`, and an
+    `input` of (0, 0), are told from the graph.
     """
 
     name: str
@@ -89,6 +90,11 @@ class Manifest:
         return f"{self.name}@{self.sha256[:PIN_DIGITS]}"
 
     @property
+    def has_file(self) -> bool:
+        """Whether there is a file of the model's own, besides its manifest."""
+        return self.backend == ONNX or self.file.suffix.lower() != ".toml"
+
+    @property
     def category_ids(self) -> tuple[str, ...]:
         """For each class of a detector, the key of `categories` that its finds carry."""
         by_name = {name: number for number, name in self.categories.items()}
@@ -121,6 +127,7 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         ModelInvalid: It can't be read, or a field is missing, unknown or wrong.
     """
+    import hashlib
     import tomllib
 
     from grange.pipelines.wildlife.models.said import checked
@@ -136,18 +143,24 @@ def read_manifest(path: Path) -> Manifest:
     except (ValueError, RecursionError) as error:
         message = f"The manifest {path} is no TOML: {error}."
         raise ModelInvalid(message, hint="See the guide to models for an example.") from error
+    if said.get("backend", ONNX) != ONNX and "file" not in said:
+        said |= {"file": path.name, "sha256": hashlib.sha256(data).hexdigest()}
     return checked(said, f"The manifest {path}", path.absolute().parent)
 
 
 def as_toml(manifest: Manifest, file: str) -> str:
-    """The manifest as its file says it; `file` is the model's, beside it."""
+    """The manifest as its file says it; `file` is the model's, empty without one."""
     told = {one.name: getattr(manifest, one.name) for one in fields(manifest)} | {"file": file}
+    always = {"name", "task"} | ({"file", "sha256"} if file else set())
     kept = {
-        one.name: told[one.name]
-        for one in fields(manifest)
-        if one.name in {"name", "task", "file", "sha256"} or told[one.name] != _default(one.name)
+        name: value
+        for name, value in told.items()
+        if name in always or (name not in _OF_FILE and value != _default(name))
     }
     return "".join(f"{name} = {_toml(value)}\n" for name, value in kept.items())
+
+
+_OF_FILE: Final = {"file", "sha256"}
 
 
 def _default(name: str) -> object:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grange.errors import ModelInvalid
-from grange.pipelines.wildlife.models.digests import verify
 from grange.pipelines.wildlife.models.manifest import DEEPLABCUT, ONNX, PYTORCH_WILDLIFE, Task
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ def open_detector(manifest: Manifest, *, threads: int = 1) -> Detector:
     if manifest.backend == PYTORCH_WILDLIFE:
         from grange.pipelines.wildlife.models import pytorch_wildlife
 
-        verify(manifest)
         return pytorch_wildlife.open_detector(manifest, threads=threads)
     _require_onnx(manifest)
     from grange.pipelines.wildlife.models import detecting
@@ -40,14 +38,8 @@ def open_classifier(manifest: Manifest, *, threads: int = 1) -> Classifier:
 
     Raises:
         ModelInvalid: It is none, its file is not the one that the manifest means, or can't be used.
-        ExtraMissing: What runs it is not installed.
     """
     _require(manifest, Task.CLASSIFIER)
-    if manifest.backend == PYTORCH_WILDLIFE:
-        from grange.pipelines.wildlife.models import pytorch_wildlife
-
-        verify(manifest)
-        return pytorch_wildlife.open_classifier(manifest, threads=threads)
     _require_onnx(manifest)
     from grange.pipelines.wildlife.models import classifying
 
@@ -65,7 +57,6 @@ def open_pose(manifest: Manifest, *, threads: int = 1) -> PoseModel:
     if manifest.backend == DEEPLABCUT:
         from grange.pipelines.wildlife.models import deeplabcut
 
-        verify(manifest)
         return deeplabcut.open_pose(manifest, threads=threads)
     _require_onnx(manifest)
     from grange.pipelines.wildlife.models import posing

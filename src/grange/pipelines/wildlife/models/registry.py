@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -73,7 +73,21 @@ class Models:
             )
         return manifest
 
-    def add(self, path: Path, **said: Any) -> Manifest:  # noqa: ANN401  # fields of the manifest
+    def entry(self, reference: str, *, files: bool = True) -> Entry:
+        """The model of a name or path as a list shows it, even one that can't be used.
+
+        Raises:
+            ModelNotFound: There is none of this name, or no such file.
+            ModelInvalid: The file at the path is no model.
+        """
+        name = _unpinned(reference)[0]
+        for one in self._entries():
+            if one.name == name and (one.name == reference or one.manifest is None):
+                return one
+        manifest = self.find(reference, files=files)
+        return Entry(manifest.name, manifest.file.parent == SHIPPED, manifest)
+
+    def add(self, path: Path, said: Mapping[str, Any] | None = None) -> Manifest:
         """Add the model of a manifest (.toml) or graph (.onnx), copied, with nothing left open.
 
         Adding the same again changes nothing.
@@ -88,7 +102,7 @@ class Models:
         """
         from grange.pipelines.wildlife.models import adding
 
-        manifest = adding.told_from(path, said)
+        manifest = adding.told_from(path, said or {})
         if any(one.name == manifest.name and one.shipped for one in self._entries()):
             hint = "Give this one another name: --name NAME"
             raise NameTaken(f"A model that ships with Grange is called {manifest.name}.", hint=hint)

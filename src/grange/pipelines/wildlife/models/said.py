@@ -35,7 +35,7 @@ Spread = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class Said(BaseModel):
     """The fields of a manifest's file."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
     name: Annotated[str, StringConstraints(max_length=MOST_NAME, pattern=f"^{NAME.pattern}$")]
     task: Task
@@ -94,7 +94,8 @@ def checked(said: Mapping[str, Any], what: str, folder: Path) -> Manifest:
 def _fault(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     place = ".".join(str(one) for one in first["loc"])
-    if first["type"] == "missing":
+    is_missing = first["type"] == "missing"
+    if is_missing and len(first["loc"]) == 1:
         return f"does not say {place}"
-    reason = first["msg"].removeprefix("Value error, ")
+    reason = "it is missing" if is_missing else first["msg"].removeprefix("Value error, ")
     return f"is wrong in {place}: {reason}" if place else f"is wrong: {reason}"
