@@ -76,6 +76,8 @@ RULES: dict[str, Rule] = {
     "show_system": Rule(ADMIN),
     "list_pipelines": Rule(ANYONE),
     "show_pipeline": Rule(ANYONE),
+    "list_models": Rule(ANYONE),
+    "show_model": Rule(ANYONE),
     "submit_run": Rule(MEMBER, {"pipeline": "command", "inputs": [{"folder": "0" * 10}]}),
     "plan_run": Rule(MEMBER, {"pipeline": "command", "inputs": [{"folder": "0" * 10}]}),
     "list_runs": Rule(ANYONE),

@@ -14,6 +14,7 @@ from fastapi import Depends, Request
 
 from grange.client.schemas import runs as schemas
 from grange.client.schemas.basis import Page
+from grange.client.schemas.models import Model
 from grange.core.ids import looks_like_id, new_id
 from grange.core.states import RunState
 from grange.errors import DatabaseBusy, ItemNotFound, RunBusy, UsageError
@@ -255,6 +256,18 @@ class Desk:
             PipelineNotFound: There is none.
         """
         return offers.pipeline(self.actor, name, self._parts.settings.commands)
+
+    def models(self) -> list[Model]:
+        """The models that pipelines can use."""
+        return offers.models(self._parts.settings.home, self._veil)
+
+    def model(self, name: str) -> Model:
+        """The model of a name.
+
+        Raises:
+            ModelNotFound: There is none.
+        """
+        return offers.model(self._parts.settings.home, name, self._veil)
 
     # ---- saying what becomes of a run
 
