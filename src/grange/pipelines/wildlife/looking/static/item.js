@@ -80,7 +80,8 @@
       } else {
         box.append(make("img", { src: this.source.file(entry, labelled), alt: say("item.picture", { name: entry.name }) }));
       }
-      return make("div", {}, box, make("div", { class: "look-found" }, make("p", { class: "quiet", role: "status" }, say("item.wait"))));
+      const loss = entry.result.loss ? make("p", { class: "look-why" }, String(entry.result.loss)) : "";
+      return make("div", {}, loss, box, make("div", { class: "look-found" }, make("p", { class: "quiet", role: "status" }, say("item.wait"))));
     }
 
     facts(entry) {
