@@ -90,7 +90,7 @@ walk, trot, stand and graze, people walk, and cars drive. Trunks, bushes, rocks 
 parts of them. The models learn from 2000 scenes of three moments each. What follows is measured
 on other scenes, from seeds that no training has seen, one moment each.
 
-A body counts if at least {LEAST_VISIBLE:.0%} of it shows and its box is at least {LEAST_SIDE} pixels
+A body counts if at least {LEAST_VISIBLE:.0%} of it shows and its box is {LEAST_SIDE} pixels or more
 long. Finding a lesser one is neither right nor wrong."""
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from training.scenes.countries import Palette
-from training.scenes.shape import Ball, Chain, Figure, toned
+from training.scenes.shape import Ball, Chain, Colour, Figure, toned
+
+SNOW: Colour = (228, 233, 240)
 
 
 def draw_lots(rng: np.random.Generator, palette: Palette, country: str, away: float) -> Figure:
@@ -60,11 +63,9 @@ def bush(rng: np.random.Generator, palette: Palette, *, snowy: bool) -> Figure:
     size = float(rng.uniform(0.35, 0.95))
     parts = _leaves(rng, palette, (0.0, 0.55 * size), size * 0.75, 90)
     if snowy:
-        cap: tuple[Ball, ...] = (
-            (-0.3 * size, 0.0, 1.1 * size, 0.16 * size),
-            (0.3 * size, 0.0, 1.15 * size, 0.18 * size),
-        )
-        parts.append(Chain("snow", cap, (232, 236, 242), 2))
+        parts = [
+            replace(leaf, colour=SNOW) if leaf.balls[0][2] > 0.75 * size else leaf for leaf in parts
+        ]
     return Figure(tuple(parts))
 
 

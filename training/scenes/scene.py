@@ -74,7 +74,9 @@ class Scene:
         self._still = as_bytes(self.light.graded(land.pixels) * self._falloff)
         self._sensor = Sensor(np.random.default_rng([seed, 2]), size, self.light)
         place = camera or NAMES[int(rng.integers(len(NAMES)))]
-        self._banner = Banner(size, place.upper(), started, int(rng.integers(-4, 24)))
+        coldest, warmest = (-9, 2) if where == "snow" else (3, 24)
+        celsius = int(rng.integers(coldest, warmest))
+        self._banner = Banner(size, place.upper(), started, celsius)
         self.actors = self._cast(np.random.default_rng([seed, 3]), kinds, count, height)
 
     def _cast(
