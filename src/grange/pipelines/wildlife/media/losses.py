@@ -24,14 +24,13 @@ def loss_of(feed: Feed, seconds: float) -> str:
     """
     promised = _promised_frames(feed)
     if feed.entries < promised:
-        return f"The file ends after {feed.entries} of its {promised} frames: it was cut off."
+        there = f"Only {feed.entries} of its {promised} frames are there"
+        return f"{there}: the file is damaged or was cut off."
     lasting = _promised_seconds(feed)
     if lasting - seconds > max(_SLACK_SECONDS, _SLACK_SHARE * lasting):
         return f"The file ends after {seconds:.1f} of its {lasting:.1f} seconds: it was cut off."
-    if feed.faults:
-        return "The file is damaged in places: some of its frames are lost."
-    if feed.torn:
-        return "The file ends within a frame: it was cut off."
+    if feed.faults or feed.torn:
+        return "The file is damaged in places: some of its frames may be lost."
     return ""
 
 

@@ -94,7 +94,7 @@ def _best_stream(container: InputContainer) -> VideoStream | None:
 def _not_opened(path: Path, error: Exception) -> Exception:
     if isinstance(error, OSError) and not isinstance(error, av.InvalidDataError | EOFError):
         if os.access(path, os.R_OK):
-            return unreadable(path, "can't be read as a video")
+            return unreadable(path, f"can't be read as a video: {error.strerror}")
         return file_error(path, error)
     if _is_iso(path):
         return _cut_off(path)

@@ -26,8 +26,8 @@ class Feed:
         # Frames that the file has an entry for, and places where it could not be read.
         self.entries = 0
         self.faults = 0
-        # Whether the last packet was not all there.
-        self.torn = False
+        # Packets that are not all there, as far as the container can tell.
+        self.torn = 0
         self._hides = stream.codec_context.name == "vp8"
 
     def __iter__(self) -> Iterator[Packet[VideoStream]]:
@@ -38,7 +38,7 @@ class Feed:
                     if packet.pos is not None or packet.size:
                         self.entries += 1
                     if packet.size:
-                        self.torn = packet.is_corrupt
+                        self.torn += packet.is_corrupt
                         yield packet
             except av.InvalidDataError:
                 self.faults += 1

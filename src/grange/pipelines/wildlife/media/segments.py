@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
 
+import numpy as np
 from av.packet import Packet
 from av.video.stream import VideoStream
 
@@ -135,8 +136,7 @@ class Stamped:
     def _close(self, group: _Group, end: int | None) -> None:
         first = self._pace.count
         before = self._pace.last - self._pace.first if first else None
-        for time in sorted(group.times):
-            self._pace.add(time)
+        self._pace.add(np.sort(np.frombuffer(group.times, np.int64)))
         self.segments.append(
             Segment(
                 number=len(self.segments),

@@ -96,7 +96,9 @@ class Stretches:
                 stretch.packets.append(packet)
                 if held > MAX_HELD_BYTES:
                     stretch.packets = None
-        stretch.times = array("q", sorted(stretch.times))
+        # Of a damaged file, more may be found from here than when it was read from its beginning:
+        # what the next segment's numbers begin behind.
+        stretch.times = array("q", sorted(stretch.times)[: segment.frames])
         stretch.sha256 = digest.hexdigest()
         return stretch
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fractions import Fraction
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # What is said of a video of one frame whose file says nothing.
 FALLBACK_RATE: Final = Fraction(25)
@@ -19,7 +24,7 @@ _MAX_RATE: Final = 1000
 
 
 class Pace:
-    """Takes the times of a video's frames in ascending order, and keeps none of them.
+    """Takes the times of a video's frames, ascending and some at a time, and keeps none of them.
 
     Containers round times to their ticks (Matroska to milliseconds), so that
     frames of a constant rate lie up to a tick off. What fits no rate within
@@ -36,14 +41,17 @@ class Pace:
         self._low = (0, 1)
         self._high = (1, 0)
 
-    def add(self, time: int) -> None:
-        """Take the next time, in ticks."""
+    def add(self, times: NDArray[np.int64]) -> None:
+        """Take the next times, in ticks."""
+        if not len(times):
+            return
         if not self.count:
-            self.first = time
-        else:
-            self._step(time - self.last)
-        self.last = time
-        self.count += 1
+            self.first = self.last = int(times[0])
+            times, self.count = times[1:], 1
+        if len(times):
+            self._add(times)
+            self.count += len(times)
+            self.last = int(times[-1])
 
     @property
     def variable(self) -> bool:
@@ -71,32 +79,33 @@ class Pace:
     def _rounded(self) -> bool:
         return self._longest - self._shortest == 1 and self._shortest >= _MIN_ROUNDED_TICKS
 
-    def _step(self, step: int) -> None:
+    def _add(self, times: NDArray[np.int64]) -> None:
+        steps = np.diff(times, prepend=self.last)
+        shortest, longest = int(steps.min()), int(steps.max())
         if self.count == 1:
-            self._shortest = self._longest = step
-        elif step != self._shortest or step != self._longest:
-            if self._shortest == self._longest:
-                # Of equal steps, the last one tells the most.
-                self._narrow(self.last - self.first, self.count - 1)
-            self._shortest = min(self._shortest, step)
-            self._longest = max(self._longest, step)
-        if self._shortest != self._longest and self._rounded:
-            self._narrow(self.last + step - self.first, self.count)
+            self._shortest, self._longest = shortest, longest
+        self._shortest = min(self._shortest, shortest)
+        self._longest = max(self._longest, longest)
+        if self._longest - self._shortest <= 1:
+            # So many frames last so many ticks, of which rounding may have moved less than one.
+            frames = np.arange(self.count, self.count + len(times))
+            ticks = times - self.first
+            self._raise(ticks - 1, frames)
+            self._lower(ticks + 1, frames)
 
-    def _narrow(self, ticks: int, frames: int) -> None:
-        """So many frames last so many ticks, of which rounding may have moved less than one."""
-        if _less(self._low, (ticks - 1, frames)):
-            self._low = (ticks - 1, frames)
-        if _less((ticks + 1, frames), self._high):
-            self._high = (ticks + 1, frames)
+    def _raise(self, ticks: NDArray[np.int64], frames: NDArray[np.int64]) -> None:
+        place = (ticks / frames).argmax()
+        found = (int(ticks[place]), int(frames[place]))
+        self._low = found if _less(self._low, found) else self._low
+
+    def _lower(self, ticks: NDArray[np.int64], frames: NDArray[np.int64]) -> None:
+        place = (ticks / frames).argmin()
+        found = (int(ticks[place]), int(frames[place]))
+        self._high = found if _less(found, self._high) else self._high
 
     def _allows(self, rate: Fraction, time_base: Fraction) -> bool:
-        period = 1 / (rate * time_base)
-        if self._shortest == self._longest:
-            return abs(period - self._shortest) < Fraction(1, self.count - 1)
-        return _less(self._low, period.as_integer_ratio()) and _less(
-            period.as_integer_ratio(), self._high
-        )
+        period = (1 / (rate * time_base)).as_integer_ratio()
+        return _less(self._low, period) and _less(period, self._high)
 
 
 def _less(one: tuple[int, int], other: tuple[int, int]) -> bool:
