@@ -41,8 +41,8 @@ def open_shelf(settings: Settings) -> Iterator[Shelf]:
         yield _There(client)
 
 
-def models_here(settings: Settings) -> Models:
-    """The models of this machine, to be added to and checked.
+def models_here(settings: Settings, *, to_add: bool = False) -> Models:
+    """The models of this machine, to be checked and removed, or also to be added to.
 
     Raises:
         UsageError: The settings name a server, whose models are looked after there.
@@ -54,6 +54,10 @@ def models_here(settings: Settings) -> Models:
             f"The models of {settings.server} are looked after on its own machine.",
             hint="Do it there. For the models of this machine: GRANGE_SERVER=none grange models …",
         )
+    if to_add:
+        from grange.bootstrap.embedded import make_home
+
+        make_home(settings.home)
     return Models(settings.home / "models")
 
 

@@ -124,7 +124,8 @@ def add(
         "source": source,
     }
     given = {field: value for field, value in said.items() if value}
-    made = _models_here().add(Path(file).expanduser(), given | modelwords.fields(fields or []))
+    models = _models_here(to_add=True)
+    made = models.add(Path(file).expanduser(), given | modelwords.fields(fields or []))
     if json:
         terminal.put_json({"event": "added", "model": made.name, "sha256": made.sha256})
         return
@@ -152,10 +153,10 @@ def remove(
     terminal.put(f"The model {words.visible(model)} is removed.")
 
 
-def _models_here() -> Models:
+def _models_here(*, to_add: bool = False) -> Models:
     from grange.bootstrap.models import models_here
 
-    return models_here(settings_with())
+    return models_here(settings_with(), to_add=to_add)
 
 
 app.command("list", epilog=examples("grange models list"))(list_models)

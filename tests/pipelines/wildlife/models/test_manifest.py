@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -132,3 +134,15 @@ def test_other_packages_may_fetch_their_weights_themselves(tmp_path: Path) -> No
     assert not first.has_file
     assert first.sha256 != second.sha256
     assert "file" not in as_toml(first, "")
+
+
+def test_the_manifest_of_the_guide_names_every_field(tmp_path: Path) -> None:
+    """What it shows can be written as it stands; what is a pose model's alone stands elsewhere."""
+    guide = (Path(__file__).parents[4] / "docs" / "guides" / "models.md").read_text()
+    (shown,) = re.findall(r"```toml\n(.*?)```", guide, re.DOTALL)
+
+    manifest = read_manifest(write(tmp_path, shown))
+
+    named = set(re.findall(r"^(\w+) =", shown, re.MULTILINE))
+    assert {"keypoints", "skeleton", "backend"} == {one.name for one in fields(Manifest)} - named
+    assert {"1": "animal", "2": "person", "3": "vehicle"} == manifest.categories
