@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 BENCH := .benchmarks/venv
+MODELS := .testmodels
 
 # Two cores are enough for two test processes; a larger machine may take more: make test JOBS=8
 JOBS ?= 2
@@ -28,6 +29,9 @@ install: .venv/.contributor ## Make .venv with Grange (editable) and all tools o
 .venv/.contributor: .venv/.user
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
 	  --editable '.[postgresql,mysql,redis,memcached,pandas,s3,dlc]' --group dev
+	@# Only its validator is wanted, none of the frameworks that its models need.
+	@$(BIN)/pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --no-deps megadetector
 	@touch $@
 
 .PHONY: upgrade
@@ -39,18 +43,18 @@ upgrade: ## Take the newest versions that pyproject.toml allows, and write them 
 	@mv constraints.new constraints.txt
 
 .PHONY: demo
-demo: .venv/.user ## Run a first pipeline over sample files and show where its report is
-	@$(BIN)/python examples/make_samples.py $(DEMO)/inputs
-	@code=0; GRANGE_HOME=$(DEMO)/home $(BIN)/grange map \
-	  "'$(CURDIR)/$(BIN)/python' '$(CURDIR)/examples/shrink.py' {input} {output}" \
-	  $(DEMO)/inputs --out $(DEMO)/packed || code=$$?; \
+demo: .venv/.user ## Film synthetic animals, look for them, and show where the report is
+	@$(BIN)/python -m training.clips $(DEMO)/clips
+	@code=0; GRANGE_HOME=$(DEMO)/home $(BIN)/grange run wildlife $(DEMO)/clips \
+	  --out $(DEMO)/wildlife || code=$$?; \
 	case $$code in \
 	  0) ;; \
-	  3) echo "Two samples are broken on purpose: the report says what is wrong with them." ;; \
+	  3) echo "One clip is damaged on purpose: the report says what is wrong with it." ;; \
 	  *) exit $$code ;; \
 	esac
-	@echo "The report: $(DEMO)/packed/report.html"
-	@echo "The run:    GRANGE_HOME=$(DEMO)/home $(BIN)/grange runs list"
+	@echo "What was found: $(DEMO)/wildlife/report/review.html"
+	@echo "How it went:    $(DEMO)/wildlife/report.html"
+	@echo "The run:        GRANGE_HOME=$(DEMO)/home $(BIN)/grange runs list"
 
 .PHONY: check
 check: install ## Check style, types and who imports whom
@@ -67,10 +71,36 @@ test: install ## Run all tests, with real databases where they are installed
 test-wheel: install ## Build the wheel and test it where src can't be seen
 	PYTHON=$(BIN)/python tests/wheel.sh
 
+# Apart from .venv and from each other: 7 GB each.
+$(MODELS)/%/.ready: pyproject.toml
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check \
+	  --editable '.[wildlife-$*]' onnx onnxslim pytest pytest-timeout
+	@touch $@
+
+.PRECIOUS: $(MODELS)/%/.ready
+
+.PHONY: test-models
+test-models: $(MODELS)/pytorch/.ready $(MODELS)/deeplabcut/.ready ## Test models that PytorchWildlife and DeepLabCut run
+	$(MODELS)/pytorch/bin/python -m pytest tests/field_models --timeout 600 -o filterwarnings=default
+	$(MODELS)/deeplabcut/bin/python -m pytest tests/field_models --timeout 600 -o filterwarnings=default
+
 .PHONY: docs
 docs: install ## Make the reference pages from the code, then the site in site/
 	$(BIN)/python docs/generate.py
 	$(BIN)/mkdocs build --strict --quiet
+
+# Apart from .venv: what models are trained with is heavy.
+.training/.ready: pyproject.toml
+	@test -x .training/bin/python || $(PYTHON) -m venv .training
+	@.training/bin/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	@.training/bin/pip install --quiet --disable-pip-version-check --editable . --group training
+	@touch $@
+
+.PHONY: train
+train: .training/.ready ## Train the reference models anew, and measure them
+	.training/bin/python -m training all
 
 # Apart from .venv: what Grange is compared with is heavy.
 $(BENCH)/.ready: pyproject.toml

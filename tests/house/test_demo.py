@@ -12,8 +12,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def test_the_demo_shows_results_and_failures(tmp_path: Path) -> None:
-    """`make demo` ends well though two samples are broken, and leads to a report with pictures."""
+def test_the_demo_finds_animals_and_says_what_is_damaged(tmp_path: Path) -> None:
+    """`make demo` ends well though one clip is torn, leads to its reports, and repeats for free."""
     if not Path(sys.prefix).is_relative_to(ROOT):
         pytest.skip("make demo uses the checkout's own .venv, which is not in use here")
     command = ["make", "--old-file=.venv/.user", "demo", f"DEMO={tmp_path}"]
@@ -21,13 +21,23 @@ def test_the_demo_shows_results_and_failures(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert 0 == done.returncode, done.stderr
-    lines = (tmp_path / "packed" / "items.jsonl").read_text().splitlines()
-    ends = {item["path"]: item["state"] for item in map(json.loads, lines)}
-    assert 11 == len(ends)
-    assert {"broken/empty.txt", "broken/torn.png"} == {
-        path for path, state in ends.items() if state == "failed"
-    }
-    report = tmp_path / "packed" / "report.html"
-    assert f"The report: {report}" in done.stdout
-    assert "data:image/" in report.read_text()
-    assert not (tmp_path / "packed" / ".grange").exists()
+    out = tmp_path / "wildlife"
+    items = {item["path"]: item for item in map(json.loads, _lines(out))}
+    failed = [path for path, item in items.items() if item["state"] == "failed"]
+    assert ["creek/2026-05-04_0612_deer_torn.mp4"] == failed
+    found = items["gate/2026-05-07_0802_cattle.mp4"]["result"]["found"]
+    assert "animal" in found
+    for report in (out / "report" / "review.html", out / "report.html"):
+        assert report.exists()
+        assert str(report) in done.stdout
+    assert not (out / ".grange").exists()
+
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert 0 == again.returncode, again.stderr
+    reused = [item["path"] for item in map(json.loads, _lines(out)) if item["reused"]]
+    assert sorted(set(items) - set(failed)) == sorted(reused)
+
+
+def _lines(out: Path) -> list[str]:
+    return (out / "items.jsonl").read_text().splitlines()
