@@ -24,7 +24,7 @@ def test_the_demo_finds_animals_and_says_what_is_damaged(tmp_path: Path) -> None
     out = tmp_path / "wildlife"
     items = {item["path"]: item for item in map(json.loads, _lines(out))}
     failed = [path for path, item in items.items() if item["state"] == "failed"]
-    assert ["creek/2026-05-04_0612_deer_torn.mp4"] == failed
+    assert ["creek/2026-05-04_0612_torn.mp4"] == failed
     found = items["gate/2026-05-07_0802_cattle.mp4"]["result"]["found"]
     assert "animal" in found
     for report in (out / "report" / "review.html", out / "report.html"):
