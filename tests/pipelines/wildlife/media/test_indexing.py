@@ -123,6 +123,59 @@ def test_frames_that_an_edit_list_hides_are_not_counted(tmp_path: Path) -> None:
     assert 0.0 == frames[0].seconds
 
 
+@pytest.mark.parametrize(
+    ("name", "codec", "pix_fmt"),
+    [
+        ("odd.mp4", "libx264", "yuv444p"),
+        ("odd.mkv", "ffv1", "yuv420p"),
+        ("odd.webm", "libvpx-vp9", "yuv420p"),
+        ("odd.avi", "mjpeg", "yuvj420p"),
+        ("raw.avi", "rawvideo", "yuv420p"),
+        ("odd.mov", "png", "rgb24"),
+        ("deep.mov", "prores_ks", "yuv422p10le"),
+    ],
+)
+def test_odd_sizes_and_rare_formats_are_read(
+    tmp_path: Path, name: str, codec: str, pix_fmt: str
+) -> None:
+    """Sides that no two divides, more than 8 bits, colours of all kinds."""
+    size = (62, 48) if codec == "prores_ks" else (61, 47)
+    path = film(tmp_path / name, 12, codec=codec, size=size, pix_fmt=pix_fmt)
+
+    info = index_video(path)
+
+    assert (size, 12, "") == ((info.width, info.height), info.frames, info.loss)
+    assert [(number, number) for number in range(12)] == told(read(path, info))
+
+
+def test_what_an_edit_list_cuts_off_is_no_loss(tmp_path: Path) -> None:
+    """A video that was shortened without encoding it again is whole."""
+    path = film(tmp_path / "edited.mp4", 60, rate=25)
+    content = bytearray(path.read_bytes())
+    # Version, number of entries, and the first entry's duration in the movie's ticks.
+    place = content.index(b"elst") + 12
+    lasting = int.from_bytes(content[place : place + 4], "big")
+    content[place : place + 4] = (lasting // 2).to_bytes(4, "big")
+    path.write_bytes(content)
+
+    info = index_video(path)
+    frames = read(path, info)
+
+    assert (30, 1.2, "") == (info.frames, info.seconds, info.loss)
+    assert [(number, number) for number in range(30)] == told(frames)
+
+
+def test_a_video_that_begins_later_than_its_sound_is_whole(tmp_path: Path) -> None:
+    """What a container says of its end counts from the container's beginning."""
+    times = [5000 + 40 * number for number in range(50)]
+    path = film(tmp_path / "late.mkv", 50, times=times, time_base=Fraction(1, 1000), rate=25)
+
+    info = index_video(path)
+
+    assert 2.0 == pytest.approx(info.seconds)
+    assert not info.loss
+
+
 def test_open_groups_of_pictures_lose_nothing(tmp_path: Path) -> None:
     """A picture that is shown before its keyframe belongs to the segment before, whole."""
     options = {"x264-params": "open-gop=1:scenecut=0:bframes=3:b-adapt=0", "g": "48"}

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grange.pipelines.wildlife.media.timing import FALLBACK_RATE, Pace
@@ -23,6 +23,7 @@ def pace(times: list[int], pieces: int = 1) -> Pace:
     return found
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(RATES),
     st.sampled_from(BASES),
@@ -43,6 +44,7 @@ def test_a_constant_rate_is_found_through_rounding(
         assert float(rate) == pytest.approx(float(found.rate(base, [])), rel=0.001)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(RATES), st.sampled_from(BASES), st.integers(1, 38), st.integers(1, 3))
 def test_a_frame_left_out_is_found(rate: Fraction, base: Fraction, gap: int, lost: int) -> None:
     """Wherever it is missing, and whatever the file declares."""

@@ -62,7 +62,7 @@ def _info(path: Path, feed: Feed, layout: Stamped | Counted, proof: Proof) -> Vi
     width, height = proof.frame.width, proof.frame.height
     if rotation in {90, 270}:
         width, height = height, width
-    seconds = layout.seconds
+    end = float(layout.start * layout.time_base) + layout.seconds
     return VideoInfo(
         width=width,
         height=height,
@@ -73,11 +73,11 @@ def _info(path: Path, feed: Feed, layout: Stamped | Counted, proof: Proof) -> Vi
         time_base=layout.time_base,
         start=layout.start,
         frames=layout.frames,
-        seconds=seconds,
+        seconds=layout.seconds,
         taken=taken_in(feed.container.metadata, feed.stream.metadata),
         codec=feed.stream.codec_context.name,
         counted=isinstance(layout, Counted),
-        loss=loss_of(feed, seconds),
+        loss=loss_of(feed, end),
         segments=tuple(layout.segments),
     )
 

@@ -71,9 +71,12 @@ class Pace:
         if self.last <= self.first:
             return said[0] if said else FALLBACK_RATE
         mean = (self.count - 1) / ((self.last - self.first) * time_base)
-        if self.variable or mean in _USUAL:
+        if self.variable:
             return mean
-        return next((rate for rate in (*said, *_USUAL) if self._allows(rate, time_base)), mean)
+        # A rate that cameras use, as the file says or as it comes out; then any that the file says.
+        usual = [rate for rate in said if rate in _USUAL] + [mean] * (mean in _USUAL)
+        candidates = (*usual, *said, *_USUAL)
+        return next((rate for rate in candidates if self._allows(rate, time_base)), mean)
 
     @property
     def _rounded(self) -> bool:
