@@ -294,13 +294,15 @@ def test_another_pipeline_is_run_by_its_name(tmp_path: Path) -> None:
 
 
 def test_the_pipelines_own_report_is_linked(tmp_path: Path) -> None:
-    """Files that the pipeline wrote about the whole run can be opened from the page."""
-    (tmp_path / "report").mkdir()
-    (tmp_path / "report" / "species table.csv").write_text("a,b")
+    """Its files can be opened from the page, pages first; what belongs to a page is no news."""
+    (tmp_path / "report" / "review").mkdir(parents=True)
+    for name in ("species table.csv", "review.html", "review/review.js"):
+        (tmp_path / "report" / name).write_text("a,b")
 
     page = Page(tmp_path, [make_item()])
 
-    assert "report/species%20table.csv" in page.values("href")
+    own = [one for one in page.values("href") if one.startswith("report/")]
+    assert ["report/review.html", "report/species%20table.csv"] == own
 
 
 def test_timings_are_told_in_words_and_drawn(tmp_path: Path) -> None:

@@ -296,3 +296,42 @@ def test_files_of_a_review_are_kept_and_lead_nowhere_else(site: Site, reviewed: 
     for name in ("command", "%2ftmp%2fx.py"):
         address = f"{site.url}/static/old/pipelines/{name}/review.js"
         assert 404 == site.cast.nobody.get(address).status_code
+
+
+def test_a_labelled_video_is_shown_in_place_and_piece_by_piece(site: Site, reviewed: str) -> None:
+    """Browsers get what they show as what it is, any range of it, and nothing that runs."""
+    for name, kind in (("labelled.mp4", "video/mp4"), ("thumb.jpg", "image/jpeg")):
+        path = f"/runs/{reviewed}/outputs/creek/deer.mp4/{name}?inline=true"
+        answer = site.cast.admin.get(path, headers={"Range": "bytes=100-199"})
+        assert (206, kind, 100) == (
+            answer.status_code,
+            answer.headers["Content-Type"],
+            len(answer.content),
+        )
+        assert answer.headers["Content-Disposition"].startswith("inline")
+        assert "sandbox" in answer.headers["Content-Security-Policy"]
+        assert "nosniff" == answer.headers["X-Content-Type-Options"]
+
+
+def test_the_old_address_of_plots_shows_them(site: Site, reviewed: str) -> None:
+    """All four, the trajectory first, as large as there is room."""
+    page = site.open("/plot/deer", site.cast.admin)
+    pictures = page.locator("main img")
+    expect(pictures).to_have_count(4)
+
+    assert (pictures.first.get_attribute("src") or "").endswith("trajectory.png?inline=true")
+    page.wait_for_function("one => one.naturalWidth === 800", arg=pictures.first.element_handle())
+    assert 400 < pictures.first.evaluate("one => one.clientWidth")
+    where = site.cast.admin.get(f"{site.url}/output/deer", follow_redirects=False)
+    assert where.headers["Location"].endswith("/outputs/creek/deer.mp4/labelled.mp4")
+
+
+def test_an_items_page_leads_to_its_review(site: Site, reviewed: str) -> None:
+    """And back again."""
+    item = site.cast.admin.get(f"/runs/{reviewed}/items?q=deer.mp4").json()["items"][0]["id"]
+    page = site.open(f"/runs/{reviewed}/items/{item}", site.cast.admin)
+    page.get_by_role("link", name="Look at it").click()
+    expect(page.locator("#look-item-title")).to_have_text("deer.mp4")
+    page.get_by_role("link", name="Attempts, logs and files").click()
+
+    page.wait_for_url(f"**/runs/{reviewed}/items/{item}")

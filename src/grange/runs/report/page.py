@@ -209,11 +209,16 @@ def _meaning(code: str) -> str:
 
 
 def _own_report(store: Store) -> list[Stored]:
-    """The files in which the pipeline itself reports on the run."""
+    """The files in which the pipeline itself reports on the run, pages first.
+
+    What lies in folders below belongs to a page.
+    """
     try:
-        return list(islice(store.list(REPORT_FOLDER), _OWN_REPORT_FILES))
+        found = (one for one in store.list(REPORT_FOLDER) if one.path.count("/") == 1)
+        files = list(islice(found, _OWN_REPORT_FILES))
     except StoreError:
         return []
+    return sorted(files, key=lambda one: not one.path.endswith(".html"))
 
 
 def _state_sentence(seen: Survey) -> str:

@@ -24,6 +24,7 @@ VIDEOS: Final = (".mp4", ".webm", ".m4v", ".mov", ".avi", ".mkv")
 PICTURES: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".svg")
 _LABELLED: Final = ("label", "annotated", "overlay")
 _PLOT: Final = "plot"
+_FIRST: Final = "trajectory"
 # A browser would not show it in place: it can hold scripts.
 _DRAWING: Final = ".svg"
 
@@ -75,7 +76,9 @@ def plots(outputs: list[schemas.OutputFile]) -> list[schemas.OutputFile]:
     """The pictures among the outputs; those that say they are plots, where any does."""
     pictures = [one for one in outputs if one.path.lower().endswith(PICTURES)]
     named = [one for one in pictures if _PLOT in one.path.lower()] or pictures
-    return [one for one in named if not one.path.lower().endswith(_DRAWING)] or named
+    shown = [one for one in named if not one.path.lower().endswith(_DRAWING)] or named
+    # It is what this address showed when there was no other.
+    return sorted(shown, key=lambda one: _FIRST not in one.path.lower())
 
 
 def _newest(

@@ -6,6 +6,7 @@
   const { make } = review;
   // Whoever wants little motion starts it.
   const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const PLOTS = ["trajectory", "plot", "plot-likelihood", "hist"];
   const SPEEDS = [0.25, 0.5, 1, 2];
 
   class ItemView {
@@ -124,8 +125,9 @@
     plots(addresses) {
       const place = this.dialog.querySelector(".look-plots");
       if (!addresses.length) return;
-      const figures = addresses.map((address) => {
-        const name = /([\w-]+)\.png(?:$|\?)/.exec(address)?.[1] ?? "";
+      const named = addresses.map((address) => [/([\w-]+)\.png(?:$|\?)/.exec(address)?.[1] ?? "", address]);
+      named.sort(([one], [other]) => PLOTS.indexOf(one) - PLOTS.indexOf(other));
+      const figures = named.map(([name, address]) => {
         const words = review.named(this.say, "plot", name);
         return make("figure", {}, make("a", { href: address, target: "_blank", rel: "noopener" }, make("img", { src: address, alt: words, loading: "lazy", width: 800, height: 500 })), make("figcaption", {}, words));
       });
