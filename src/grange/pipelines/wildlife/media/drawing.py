@@ -151,11 +151,13 @@ def _draw_pose(
     patch = pixels[top : bottom + 1, left : right + 1]
     picture = Image.fromarray(np.ascontiguousarray(patch))
     points = {place: (x - left, y - top) for place, (x, y) in sure.items()}
-    _draw_skeleton(ImageDraw.Draw(picture), points, bones, radius)
+    brush = ImageDraw.Draw(picture)
+    _draw_bones(brush, points, bones, radius)
+    _draw_joints(brush, points, len(pose), radius)
     patch[:] = np.asarray(picture)
 
 
-def _draw_skeleton(
+def _draw_bones(
     brush: ImageDraw.ImageDraw,
     points: Mapping[int, tuple[int, int]],
     bones: Sequence[tuple[int, int]],
@@ -165,9 +167,15 @@ def _draw_skeleton(
     for width, paint in ((radius + 1, _DARK), (radius - 1, _BONE)):
         for ends in shown:
             brush.line(ends, fill=paint, width=width)
+
+
+def _draw_joints(
+    brush: ImageDraw.ImageDraw, points: Mapping[int, tuple[int, int]], joints: int, radius: int
+) -> None:
     for place, (x, y) in points.items():
         around = (x - radius, y - radius, x + radius, y + radius)
-        brush.ellipse(around, fill=_JOINTS[place % len(_JOINTS)], outline=_DARK)
+        paint = _JOINTS[place * len(_JOINTS) // joints]
+        brush.ellipse(around, fill=paint, outline=_DARK)
 
 
 def _within(place: float, size: int) -> int:
