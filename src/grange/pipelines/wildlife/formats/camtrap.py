@@ -93,12 +93,17 @@ def _deployments(
 def _spans(
     media: Iterable[Media], given: dict[str, datetime]
 ) -> dict[str, tuple[datetime | None, datetime | None]]:
-    """The folders that items lie in, with the first and the last time of each."""
+    """The folders that items lie in, with the first and the last time of each.
+
+    What failed and says no time is left out: it can't be in the package.
+    """
     found: dict[str, tuple[datetime | None, datetime | None]] = {}
     for one in media:
         folder = folder_of(one.file)
         first, last = found.get(folder, (None, None))
         taken = given.get(one.file, one.taken)
+        if taken is None and one.failure:
+            continue
         if taken is not None:
             plain = taken.replace(tzinfo=None)
             first, last = min(first or plain, plain), max(last or plain, plain)

@@ -195,6 +195,11 @@ def _dlc(
         folder = target / naming.folder_of(one.file)
         folder.mkdir(parents=True, exist_ok=True)
         write(folder / f"{stems.of(one.file)}{scorer}{suffix}", head, one)
+    if not any(target.iterdir()):
+        raise ExportRefused(
+            "No video of this run has poses, which are all that DeepLabCut's tables hold.",
+            hint="Poses of pictures are in: grange export --to coco-keypoints",
+        )
     return [f"{without:,} items have no poses in a video, and so no file"] if without else []
 
 
