@@ -39,7 +39,8 @@ OPTIONS: Final = {
     "device": str,
     "fetch": bool,
 }
-# So many crops go through the network at once.
+# So many crops go through the network at once on a GPU. A processor gains little by more than one,
+# and one by one none has a part in how another is rounded.
 BATCH: Final = 8
 # DeepLabCut tells a model that crops from one that doesn't by whether there is a detector. Ours
 # finds the boxes; of this one, only the name is used.
@@ -175,7 +176,8 @@ def _around(picture: Picture, box: Box, reach: tuple[float, float]) -> tuple[Pre
         (right - left) / picture.width,
         (bottom - top) / picture.height,
     )
-    return Prepared(picture.cropped(left, top, right, bottom), 0, 0, region), (left, top)
+    # A copy: a view would hold on to all of the picture.
+    return Prepared(picture.cropped(left, top, right, bottom).copy(), 0, 0, region), (left, top)
 
 
 def _require() -> None:
@@ -234,7 +236,7 @@ def _runner(config: PoseConfig, weights: Path, device: str) -> PoseInferenceRunn
         config,
         weights,
         # Whole pictures are of any size, and only equal ones go together.
-        batch_size=BATCH if cropped else 1,
+        batch_size=BATCH if cropped and device != "cpu" else 1,
         device=device,
         max_individuals=1 if cropped else None,
     )
