@@ -90,13 +90,14 @@ def test_boxes_in_pixels_are_the_same_in_fractions(
         dialect = "microsoft" if shape == "microsoft" else "pytorch-wildlife"
         found = _imported(folder / "a.json", dialect, size=SIZE)
 
-    assert [
+    expected: Any = [
         [
             (str(kind + 1), conf, (x1 / 1000, y1 / 500, (x2 - x1) / 1000, (y2 - y1) / 500))
             for kind, conf, (x1, y1, x2, y2) in one
         ]
         for one in pictures
-    ] == [
+    ]
+    assert expected == [
         [(each.category, each.conf, pytest.approx(each.box, abs=1e-6)) for each in one.detections]
         for one in found.media
     ]
