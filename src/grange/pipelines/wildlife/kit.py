@@ -83,8 +83,17 @@ class Kit:
 
 
 @functools.lru_cache(maxsize=_KNOWN_KITS)
+def lasting_kit(params: WildlifeParameters) -> Kit:
+    """The same as `kit_of` for as long as this process lives: for workers, item after item.
+
+    Raises:
+        ModelNotFound, ModelInvalid: A model is not there, or another one by now.
+    """
+    return kit_of(params)
+
+
 def kit_of(params: WildlifeParameters) -> Kit:
-    """What a run of these parameters works with.
+    """What a run of these parameters works with, as the manifests are now.
 
     Raises:
         ModelNotFound, ModelInvalid: A model is not there, or another one by now.

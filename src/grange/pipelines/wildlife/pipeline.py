@@ -50,10 +50,10 @@ class WildlifePipeline(Pipeline[WildlifeParameters]):
 
     def load(self, params: WildlifeParameters) -> Loaded:
         """Open nothing yet: of what is known from an earlier run no model is needed."""
-        from grange.pipelines.wildlife.kit import kit_of
+        from grange.pipelines.wildlife.kit import lasting_kit
         from grange.pipelines.wildlife.stages import Loaded
 
-        return Loaded(kit_of(params))
+        return Loaded(lasting_kit(params))
 
     def split(self, item: Item, params: WildlifeParameters, work: Work) -> Iterator[JSON]:
         """Say which segments each part has.
@@ -85,17 +85,17 @@ class WildlifePipeline(Pipeline[WildlifeParameters]):
         Raises:
             InputUnreadable: No frame of the video could be decoded.
         """
-        from grange.pipelines.wildlife.kit import kit_of
+        from grange.pipelines.wildlife.kit import lasting_kit
         from grange.pipelines.wildlife.merging import Merge
 
-        return Merge(item, params, kit_of(params), work).merge(parts)
+        return Merge(item, params, lasting_kit(params), work).merge(parts)
 
     def report(self, items: Iterator[ItemRecord], params: WildlifeParameters, work: Work) -> None:
         """Write the results of all items in one, with tables and a page to look through them."""
-        from grange.pipelines.wildlife.kit import kit_of
+        from grange.pipelines.wildlife.kit import lasting_kit
         from grange.pipelines.wildlife.reporting import write_run_report
 
-        write_run_report(items, kit_of(params), work)
+        write_run_report(items, lasting_kit(params), work)
 
     def export(
         self, dialect: str, results: Path, target: Path, options: Mapping[str, str]

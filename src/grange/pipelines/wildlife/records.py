@@ -37,7 +37,7 @@ class Analysed:
 
 def rounded_conf(conf: float) -> float:
     """A confidence as results have it."""
-    return round(min(max(float(conf), 0.0), 1.0), CONF_DIGITS)
+    return _rounded(min(max(float(conf), 0.0), 1.0), CONF_DIGITS)
 
 
 def rounded_box(box: Box) -> Box:
@@ -46,17 +46,22 @@ def rounded_box(box: Box) -> Box:
     left, top = min(max(x, 0.0), 1.0), min(max(y, 0.0), 1.0)
     right, bottom = min(max(x + width, left), 1.0), min(max(y + height, top), 1.0)
     return (
-        round(left, PLACE_DIGITS),
-        round(top, PLACE_DIGITS),
-        round(right - left, PLACE_DIGITS),
-        round(bottom - top, PLACE_DIGITS),
+        _rounded(left, PLACE_DIGITS),
+        _rounded(top, PLACE_DIGITS),
+        _rounded(right - left, PLACE_DIGITS),
+        _rounded(bottom - top, PLACE_DIGITS),
     )
 
 
 def rounded_point(point: Point) -> Point:
     """A keypoint as results have it."""
     x, y, conf = point
-    return round(float(x), PLACE_DIGITS), round(float(y), PLACE_DIGITS), rounded_conf(conf)
+    return _rounded(x, PLACE_DIGITS), _rounded(y, PLACE_DIGITS), rounded_conf(conf)
+
+
+def _rounded(number: float, digits: int) -> float:
+    """The number with so many digits; a tiny negative one becomes plain nothing."""
+    return round(float(number), digits) + 0.0
 
 
 def line_of(frame: Analysed) -> str:

@@ -95,7 +95,7 @@ class PartWriter:
             return None
         best = self._best
         write_thumb(best.pixels, sure_of(best.detections, self._kit), self._folder / THUMB)
-        return best.score
+        return list(best.score)
 
     def _paint(
         self, number: int, frame: Frame, detections: Sequence[Detection], rate: Fraction
