@@ -58,19 +58,11 @@ class S3Server:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def make_bucket(self) -> str:
+    def make_bucket(self) -> Bucket:
         """Make a bucket of a name that no other has."""
         name = f"bucket-{secrets.token_hex(6)}"
         self.ask("PUT", f"/{name}")
-        return name
-
-    def put(self, bucket: str, key: str, content: bytes) -> None:
-        """Keep an object under exactly this key, whatever clients would make of it."""
-        self.ask("PUT", f"/{bucket}/{_quoted(key)}", content)
-
-    def remove(self, bucket: str, key: str) -> None:
-        """Remove an object."""
-        self.ask("DELETE", f"/{bucket}/{_quoted(key)}")
+        return Bucket(self, name)
 
     def ask(self, method: str, path: str, body: bytes = b"") -> bytes:
         """Send one signed request, and return the answer's body."""
@@ -126,6 +118,27 @@ class S3Server:
         if self.gateway is not None:
             services.kill_group(self.gateway)
             self.gateway = None
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """An empty bucket of a test's own."""
+
+    server: S3Server
+    name: str
+
+    @property
+    def url(self) -> str:
+        """Return how it is named."""
+        return f"s3://{self.name}"
+
+    def put(self, key: str, content: bytes) -> None:
+        """Keep an object under exactly this key, whatever clients would make of it."""
+        self.server.ask("PUT", f"/{self.name}/{_quoted(key)}", content)
+
+    def remove(self, key: str) -> None:
+        """Remove an object."""
+        self.server.ask("DELETE", f"/{self.name}/{_quoted(key)}")
 
 
 @contextlib.contextmanager

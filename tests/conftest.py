@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from grange.db import open_database, prepare
-from tests import services
+from tests import buckets, services
 
 _home_numbers = itertools.count()
 
@@ -77,6 +77,21 @@ def memcached_server() -> Iterator[services.CacheServer]:
     """Share one memcached server among the tests of this process."""
     with services.memcached() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[buckets.S3Server]:
+    """Share one S3 server among the tests of this process."""
+    with buckets.s3() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(s3_server: buckets.S3Server, monkeypatch: pytest.MonkeyPatch) -> buckets.Bucket:
+    """Give an empty bucket, and the environment in which programs reach it."""
+    for name, value in s3_server.variables.items():
+        monkeypatch.setenv(name, value)
+    return s3_server.make_bucket()
 
 
 @pytest.fixture
