@@ -67,7 +67,12 @@ SAMPLES = (
         species="fox",
         taken=datetime(2026, 4, 4, 22, 40),  # noqa: DTZ001
     ),
-    Sample(path="ridge/boar.mp4", found={"1": 0.3}, species="boar"),
+    Sample(
+        path="ridge/boar.mp4",
+        found={"1": 0.3, "2": 0.1},
+        species="boar",
+        loss="The video breaks off after 3 s.",
+    ),
     Sample(path="ridge/jeep.jpg", found={"3": 0.9}, still=True),
     Sample(path="ridge/wind.mp4", found={}),
     Sample(path="ridge/broken.mp4", failure="The video has no frame that can be read."),

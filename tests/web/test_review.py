@@ -139,7 +139,7 @@ def test_charts_say_what_they_show(site: Site, reviewed: str) -> None:
     expect(page.locator(CARDS)).to_have_count(10)
     charts = page.locator(".look-chart svg")
 
-    expect(charts.nth(0)).to_have_attribute("aria-label", re.compile("8 items at 20 % or more"))
+    expect(charts.nth(0)).to_have_attribute("aria-label", re.compile("8 items at 25 % or more"))
     expect(charts.nth(1)).to_have_attribute("aria-label", re.compile("05:00 1, 22:00 2"))
     expect(page.get_by_text("8 items without a time are left out.")).to_be_visible()
 
@@ -176,6 +176,27 @@ def test_a_video_plays_in_time_with_its_poses(site: Site, reviewed: str) -> None
         "() => [...document.querySelectorAll('.look-figures img')].length === 4 &&"
         "[...document.querySelectorAll('.look-figures img')].every(one => one.src)"
     )
+
+
+def test_what_is_less_sure_than_the_run_says_does_not_count(site: Site, reviewed: str) -> None:
+    """Until somebody says otherwise: then it counts, in the list and beside the video."""
+    page = _open(site, reviewed, "#folder=ridge&kind=person")
+    least = page.get_by_label("At least this sure")
+    expect(least).to_have_attribute("aria-valuetext", "25 %")
+    expect(page.locator(CARDS)).to_have_count(0)
+    least.fill("0.08")
+    expect(page.locator(CARDS)).to_have_count(1)
+    page.locator(CARDS).click()
+    dialog = page.locator(".look-item")
+    expect(dialog.locator(".look-lanes li")).to_have_count(4)
+    expect(dialog).to_contain_text("The video breaks off after 3 s.")
+    page.keyboard.press("Escape")
+    page.locator(".look-kinds").get_by_role("button", name="All").click()
+    least.fill("0.25")
+    page.get_by_role("link", name="boar.mp4").click()
+
+    expect(dialog.locator(".look-lanes li")).to_have_count(3)
+    expect(dialog).to_contain_text("Track 1 boar")
 
 
 def test_what_the_stage_shows_is_what_the_video_shows(site: Site, reviewed: str) -> None:

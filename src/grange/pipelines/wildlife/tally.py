@@ -79,6 +79,8 @@ class Tally:
             "thumb": thumb,
             "labelled": labelled,
             "poses": self.poses,
+            # From here on a find counts, unless somebody who looks says otherwise.
+            "typical": self._kit.label_threshold,
             "loss": "",
         }
 

@@ -47,6 +47,7 @@ SIZE = (320, 180)
 RATE = Fraction(25)
 # Of the original's frames every fifth is analysed.
 EVERY = 5
+TYPICAL = 0.25
 # The names of items that a page must not stumble over.
 ODD_NAMES = (
     "cam 1/50% & <b>bold</b> #3?.mp4",
@@ -68,6 +69,7 @@ class Sample:
     failure: str = ""
     still: bool = False
     individuals: int = 1
+    loss: str = ""
 
 
 def pose_at(box: tuple[float, float, float, float], step: float) -> tuple[Point, ...]:
@@ -110,7 +112,7 @@ def replace_media(*media: Media) -> Results:
     """Results with these media, and the names that all of this scene share."""
     return Results(
         media,
-        Source("sample-detector", "sample-classifier", "sample-pose"),
+        Source("sample-detector", "sample-classifier", "sample-pose", TYPICAL),
         dict(CATEGORIES),
         SPECIES,
         KEYPOINTS,
@@ -161,6 +163,8 @@ def record_of(sample: Sample, results: Results) -> dict[str, Any]:
         "thumb": "thumb.jpg",
         "labelled": "labelled.jpg" if sample.still else "labelled.mp4",
         "poses": "1" in sample.found and not sample.still,
+        "typical": TYPICAL,
+        "loss": sample.loss,
     }
 
 

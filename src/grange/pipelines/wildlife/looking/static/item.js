@@ -32,9 +32,9 @@
     }
 
     /** Show an item; what is known of its frames comes a moment later. */
-    async show(entry, kinds) {
+    async show(entry, kinds, least) {
       this.stop();
-      this.entry = entry;
+      Object.assign(this, { entry, least });
       const had = this.dialog.contains(document.activeElement) ? document.activeElement.dataset.step : "";
       this.dialog.replaceChildren(this.head(entry, kinds), this.media(entry), this.facts(entry));
       this.dialog.scrollTop = 0;
@@ -97,6 +97,7 @@
       if (result.frame_rate) fact("rate", result.variable_rate ? say("fact.variable", { rate: rateOf(result.frame_rate) }) : rateOf(result.frame_rate));
       if (result.analysed && entry.isVideo) fact("analysed", say("fact.analysed_of", { analysed: result.analysed, frames: result.frames }));
       for (const [kind, one] of Object.entries(entry.found)) {
+        if (one.conf < this.least && !one.detections) continue;
         const places = { name: review.named(say, "kind", kind), sure: review.percent(one.conf), detections: say.n("detections", one.detections), tracks: say.n("tracks", one.tracks) };
         fact("found", say("fact.found_of", places));
       }
@@ -119,7 +120,9 @@
       place.replaceChildren();
       if (got.gone || got.large) place.append(make("p", { class: "quiet" }, this.say(got.large ? "item.large" : "item.gone", { size: got.large })));
       this.plots(got.plots ?? []);
-      if (got.detail?.rows.length && entry.isVideo) this.follow(entry, place, new review.Found(got.detail, got.names, entry.seconds), got.detail.every);
+      if (!got.detail || !entry.isVideo) return;
+      const found = new review.Found(got.detail, got.names, entry.seconds, this.least);
+      if (found.rows.length) this.follow(entry, place, found, got.detail.every);
     }
 
     plots(addresses) {

@@ -61,7 +61,18 @@
 
     take(list) {
       this.entries.take(list);
+      this.settle(list);
       this.soon();
+    }
+
+    /** From when on a find counts is what the run says, until somebody says otherwise. */
+    settle(list) {
+      const typical = list.map(({ result }) => result?.typical).find((one) => one >= 0);
+      if (this.settled || typical === undefined) return;
+      this.settled = true;
+      this.typical = typical;
+      this.read();
+      this.controls();
     }
 
     ready() {
@@ -333,7 +344,7 @@
       this.item ??= new review.ItemView(this.place, this.source, this.say, { walk: (step) => this.walk(step), closed: () => this.leave() });
       const entry = wanted();
       if (!entry || (this.item.open && this.item.entry === entry)) return;
-      this.item.show(entry, review.kindsOf(entry, this.wanted.least));
+      this.item.show(entry, review.kindsOf(entry, this.wanted.least), this.wanted.least);
     }
 
     walk(step) {

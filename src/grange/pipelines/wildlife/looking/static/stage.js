@@ -16,12 +16,14 @@
 
   /** The frames of an item in the order of time, and its tracks. */
   class Found {
-    constructor(detail, names, seconds) {
+    /** Of what was found, individuals count that were seen this surely at least once. */
+    constructor(detail, names, seconds, least) {
       const { rate, processed = [], times = [] } = detail;
       const at = new Map(times.length ? processed.map((frame, place) => [frame, times[place]]) : []);
       this.timeOf = (frame) => at.get(frame) ?? (rate ? frame / rate : 0);
       this.names = names;
-      this.rows = detail.rows.map(([frame, category, conf, box, track, species, sure, pose]) => ({ frame: frame ?? 0, category, conf, box, track, species, sure, pose: pose ?? [] }));
+      const rows = detail.rows.map(([frame, category, conf, box, track, species, sure, pose]) => ({ frame: frame ?? 0, category, conf, box, track, species, sure, pose: pose ?? [] }));
+      this.rows = sureOf(rows, least);
       const byFrame = new Map(processed.map((frame) => [frame, []]));
       for (const row of this.rows) byFrame.has(row.frame) ? byFrame.get(row.frame).push(row) : byFrame.set(row.frame, [row]);
       this.frames = [...byFrame.keys()].sort((one, other) => one - other);
@@ -80,6 +82,12 @@
       }
       return found;
     }
+  }
+
+  function sureOf(rows, least) {
+    const best = new Map();
+    for (const { track, conf } of rows) if (track !== null && track !== undefined) best.set(track, Math.max(conf, best.get(track) ?? 0));
+    return rows.filter(({ track, conf }) => (best.get(track) ?? conf) >= least);
   }
 
   function speciesOf(rows) {
