@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import subprocess
+import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -55,13 +60,13 @@ def last(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def server(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Give the environment of whoever is logged in to a server that has worked on a run."""
     folder = tmp_path_factory.mktemp("server")
-    with scene.serving(folder / "home") as serving:
-        with closing(scene.set_up(serving)) as ada:
-            made = ada.post("/tokens", json={"name": "t", "scopes": ["read", "run", "admin"]})
+    with scene.serving(folder / "home") as serving, closing(scene.set_up(serving)) as ada:
+        made = ada.post("/tokens", json={"name": "t", "scopes": ["read", "run", "admin"]})
         told = {
             "GRANGE_SERVER": serving.url,
             "GRANGE_TOKEN": made.json()["text"],
             "GRANGE_HOME": str(folder / "own"),
+            "COOKIES": json.dumps(dict(ada.cookies)),
         }
         _run(pictures, folder / "out", **told)
         yield told
@@ -184,21 +189,53 @@ def test_what_needs_files_of_this_machine_works_with_a_server(
     """The table of deployments is here, the results are there."""
     for name, value in server.items():
         monkeypatch.setenv(name, value)
-    refused = grange("export", "last", "--to", "camtrap-dp", "--out", "package")
+    refused = grange("export", "first", "--to", "camtrap-dp", "--out", "package")
     (tmp_path / "d.csv").write_text(DEPLOYMENTS)
     words = ("--to", "camtrap-dp", "--out", "package", "--deployments", "d.csv")
-    done = grange("export", "last", *words)
+    done = grange("export", "first", *words)
 
     assert (2, True) == (refused.returncode, "package-deployments.csv" in refused.stderr)
     assert 0 == done.returncode, done.stderr
     assert 4 == len(_files(tmp_path / "package"))
 
 
+def test_the_page_of_outputs_offers_the_formats(server: dict[str, str]) -> None:
+    """Each is a link to an archive; what asks for more than a click is not among them."""
+    cookies = json.loads(server["COOKIES"])
+    with httpx.Client(base_url=server["GRANGE_SERVER"], cookies=cookies) as browser:
+        page = browser.get("/runs/first/outputs").text
+        links = re.findall(r'href="(/api/v1/runs/[^"]+/exports/[^"]+)"', page)
+        answer = browser.get(links[0])
+
+    assert ["md", "timelapse", "csv", "coco-ct", "coco-keypoints", "dlc-csv", "dlc-h5"] == [
+        one.rpartition("/")[2] for one in links
+    ]
+    assert "first-md.zip" in answer.headers["content-disposition"]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        assert ["detections.json"] == archive.namelist()
+
+
+def test_the_server_runs_nobodys_own_code_for_an_export(server: dict[str, str]) -> None:
+    """Code of one's own belongs into workers, which hold no passwords."""
+    environment = {**os.environ, **server}
+    words = ["map", "cp {input} {output}/b", __file__, "--out"]
+    with tempfile.TemporaryDirectory() as name:
+        out = str(Path(name) / "out")
+        run = [*COMMAND, *words, out, "--json"]
+        done = subprocess.run(run, env=environment, check=True, capture_output=True, text=True)
+        identity = events(done.stdout)[0]["run"]
+    with httpx.Client(base_url=server["GRANGE_SERVER"]) as client:
+        headers = {"Authorization": f"Bearer {server['GRANGE_TOKEN']}"}
+        answer = client.get(f"/api/v1/runs/{identity}/exports/md", headers=headers)
+
+    assert "export.refused" == answer.json()["code"]
+
+
 def test_a_server_leaves_nothing_behind(server: dict[str, str], tmp_path: Path) -> None:
     """What an export is made of goes with it, whether it was read or refused."""
     environment = {**os.environ, **server}
     for dialect, code in (("md", 0), ("excel", 2)):
-        words = ["export", "last", "--to", dialect, "--out", str(tmp_path / dialect)]
+        words = ["export", "first", "--to", dialect, "--out", str(tmp_path / dialect)]
         done = subprocess.run([*COMMAND, *words], env=environment, check=False, capture_output=True)
         assert code == done.returncode
     home = Path(server["GRANGE_HOME"]).with_name("home")

@@ -190,6 +190,7 @@ def foreign(cast: Cast, share: Path) -> dict[str, str]:
         "epoch": "1",
         "stream": "out",
         "path": "a.txt",
+        "dialect": "md",
         "name": "command",
         "folder": cast.member.post("/folders", json={"name": "mia's"}).json()["id"],
         "upload": begun.headers["Location"].rsplit("/", 1)[1],

@@ -202,6 +202,8 @@ class Pipeline(ABC, Generic[P]):
     review: ClassVar[Review | None] = None
     # The formats besides its own outputs that `export` writes a run's results in.
     exports: ClassVar[tuple[str, ...]] = ()
+    # Those among them that ask people for more than a click, so that no page offers them.
+    exports_asking: ClassVar[tuple[str, ...]] = ()
     # Which of the run's own outputs they are made of: paths in the folder of its outputs.
     exports_from: ClassVar[tuple[str, ...]] = ()
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from grange.client.schemas.runs import REMARKS_FILE
-from grange.errors import ExportRefused
+from grange.errors import ExportRefused, PipelineInvalid, PipelineNotFound
+from grange.pipelines import catalog
 from grange.pipelines.exporting import export_run
 from grange.runs.models import RunView
 from grange.server import zipping
+from grange.server.access import is_own_code
 from grange.storage import uri_path
 
 # What a folder's name begins with that holds an export while it is sent.
@@ -36,6 +38,12 @@ class Export:
         Raises:
             ExportRefused: The format is unknown, or demands what is not there.
         """
+        if is_own_code(run.pipeline):
+            # Their code belongs into workers; the server holds the passwords.
+            raise ExportRefused(
+                "The server writes no other formats of commands and pipelines of one's own.",
+                hint="Run it on your machine.",
+            )
         if not run.out.startswith("file://"):
             raise ExportRefused("The run's outputs are not on the server's disk.")
         below.mkdir(parents=True, exist_ok=True)
@@ -68,6 +76,17 @@ class Export:
             if path.is_file():
                 name = path.relative_to(self._folder).as_posix()
                 yield name, os.stat(path).st_mtime_ns, _pieces(path)
+
+
+def offered(pipeline: str) -> list[str]:
+    """The formats that a page offers for the runs of a pipeline."""
+    if is_own_code(pipeline):
+        return []
+    try:
+        found = catalog.find(pipeline)
+    except (PipelineNotFound, PipelineInvalid):
+        return []
+    return [one for one in found.exports if one not in found.exports_asking]
 
 
 def sweep(below: Path) -> None:

@@ -34,6 +34,7 @@ class WildlifePipeline(Pipeline[WildlifeParameters]):
     Parameters = WildlifeParameters
     review = VIEWER
     exports = EXPORTS
+    exports_asking = ("camtrap-dp",)
     exports_from = (RESULTS,)
     # Cameras write their names in capitals.
     accepts = tuple(

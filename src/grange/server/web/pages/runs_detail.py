@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse
 from grange.client.schemas import runs as schemas
 from grange.errors import NotFound
 from grange.server.desk import Desk, DeskOf
+from grange.server.exports import offered
 from grange.server.visitors import Here
 from grange.server.web.assets import review_of
 from grange.server.web.forms import Form, Sent
@@ -112,6 +113,7 @@ def outputs_page(
     return render(
         request,
         "runs/outputs.html",
+        formats=offered(context["run"].pipeline) if context["run"].counts.done else (),
         page=page,
         folders=folders,
         seen=seen,
