@@ -112,15 +112,16 @@ class Tracker:
     ) -> None:
         """Give each detection of the group the track that fits it best, the best pairs first."""
         free = [one for one in self._active if all(one is not other for other in found)]
-        expected = [one.expected(seconds) for one in free]
+        places = [_Place(one.expected(seconds), one.track.category) for one in free]
         pairs = []
         for place in group:
-            one = detections[place]
-            for number, moving in enumerate(free):
-                if moving.track.category == one.category:
-                    fit = _fit(expected[number], one.box)
+            here = _Place(detections[place].box, detections[place].category)
+            for number, there in enumerate(places):
+                # Most are far apart: that is told most quickly.
+                if abs(here.x - there.x) <= here.reach + there.reach:
+                    fit = _fit(there, here)
                     if fit > 0:
-                        pairs.append((-fit, moving.track.number, place, number))
+                        pairs.append((-fit, free[number].track.number, place, number))
         taken: set[int] = set()
         for _, _, place, number in sorted(pairs):
             if found[place] is None and number not in taken:
@@ -172,18 +173,31 @@ class _Moving:
         self.box, self.frame = box, frame
 
 
-def _fit(expected: Box, box: Box) -> float:
+class _Place:
+    """A box with what of it is asked for again and again."""
+
+    __slots__ = ("box", "category", "reach", "size", "x", "y")
+
+    def __init__(self, box: Box, category: str) -> None:
+        self.box = box
+        self.category = category
+        self.x, self.y = _middle(box)
+        self.size = math.sqrt(box[2] * box[3])
+        self.reach = max(REACH_SIZES * self.size, box[2] / 2)
+
+
+def _fit(expected: _Place, found: _Place) -> float:
     """How well a detection fits a track, up to 1; 0 where it is another individual."""
-    size, other = math.sqrt(expected[2] * expected[3]), math.sqrt(box[2] * box[3])
-    if min(size, other) <= 0 or max(size, other) > SCALE * min(size, other):
+    if expected.category != found.category or min(expected.size, found.size) <= 0:
         return 0.0
-    (x, y), (at_x, at_y) = _middle(expected), _middle(box)
-    # Boxes of a picture's edge are cut: the larger one says how large the individual is.
-    nearness = 1 - math.hypot(x - at_x, y - at_y) / (REACH_SIZES * max(size, other))
-    overlap = _overlap(expected, box)
-    if nearness <= 0 and overlap <= 0:
+    larger = max(expected.size, found.size)
+    if larger > SCALE * min(expected.size, found.size):
         return 0.0
-    return OVERLAP_SHARE * overlap + (1 - OVERLAP_SHARE) * max(nearness, 0.0)
+    # Boxes at the picture's edge are cut: the larger one says how large the individual is.
+    distance = math.hypot(expected.x - found.x, expected.y - found.y)
+    nearness = max(0.0, 1 - distance / (REACH_SIZES * larger))
+    overlap = _overlap(expected.box, found.box)
+    return OVERLAP_SHARE * overlap + (1 - OVERLAP_SHARE) * nearness
 
 
 def _overlap(one: Box, other: Box) -> float:
