@@ -341,7 +341,7 @@ def test_the_old_address_of_plots_shows_them(site: Site, reviewed: str) -> None:
     expect(pictures).to_have_count(4)
 
     assert (pictures.first.get_attribute("src") or "").endswith("trajectory.png?inline=true")
-    page.wait_for_function("one => one.naturalWidth === 800", arg=pictures.first.element_handle())
+    page.wait_for_function("one => one.naturalWidth === 720", arg=pictures.first.element_handle())
     assert 400 < pictures.first.evaluate("one => one.clientWidth")
     where = site.cast.admin.get(f"{site.url}/output/deer", follow_redirects=False)
     assert where.headers["Location"].endswith("/outputs/creek/deer.mp4/labelled.mp4")

@@ -85,7 +85,7 @@ def test_a_video_plays_from_the_disk(disk: Page, written: Path) -> None:
     expect(dialog.locator(".look-readout")).not_to_contain_text("Frame 0 ")
     plot = dialog.get_by_role("img", name="Where each body part went")
     plot.scroll_into_view_if_needed()
-    disk.wait_for_function("one => one.naturalWidth === 800", arg=plot.element_handle())
+    disk.wait_for_function("one => one.naturalWidth === 720", arg=plot.element_handle())
 
     expect(dialog).to_contain_text("Animals: 95 % at best, 30 detections, 2 tracks")
     expect(dialog).to_contain_text("15 of 75 frames")

@@ -33,7 +33,7 @@ def _walk(**more: object) -> Results:
 
 def _coloured(path: Path) -> int:
     """How many pixels between the axes are neither grey nor white."""
-    pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)[41:447, 65:560]
+    pixels = np.asarray(Image.open(path).convert("RGB")).astype(int)[41:397, 65:480]
     return int((pixels.max(axis=2) - pixels.min(axis=2) > 40).sum())
 
 

@@ -132,7 +132,7 @@
       named.sort(([one], [other]) => PLOTS.indexOf(one) - PLOTS.indexOf(other));
       const figures = named.map(([name, address]) => {
         const words = review.named(this.say, "plot", name);
-        return make("figure", {}, make("a", { href: address, target: "_blank", rel: "noopener" }, make("img", { src: address, alt: words, loading: "lazy", width: 800, height: 500 })), make("figcaption", {}, words));
+        return make("figure", {}, make("a", { href: address, target: "_blank", rel: "noopener" }, make("img", { src: address, alt: words, loading: "lazy", width: 720, height: 450 })), make("figcaption", {}, words));
       });
       place.replaceChildren(make("h3", {}, this.say("item.plots")), make("div", { class: "look-figures" }, ...figures));
     }
