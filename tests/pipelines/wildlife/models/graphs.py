@@ -110,34 +110,22 @@ def yolo(things: Sequence[Thing], classes: int, layout: str, **made: Any) -> Mad
     confs = np.array([one.conf for one in things], np.float32)
     shares = np.zeros((len(things), classes), np.float32)
     shares[np.arange(len(things)), kinds] = confs
-    corners = np.concatenate(
-        (places[:, :2] - places[:, 2:] / 2, places[:, :2] + places[:, 2:] / 2), 1
-    )
-    blank = np.zeros_like
+    half = places[:, 2:] / 2
+    corners = np.concatenate((places[:, :2] - half, places[:, :2] + half), axis=1)
+    named, sure, blank = kinds[:, None].astype(np.float32), confs[:, None], np.zeros_like
     if layout == "yolov5":
         ones = (shares > 0).astype(np.float32)
-        _put(
-            graph,
-            "output0",
-            [places * across, confs[:, None] * 0, ones],
-            [0, confs[:, None], 0],
-            1500,
-        )
+        _put(graph, [places * across, blank(sure), ones], [0, sure, 0], 1500)
     elif layout == "yolov8":
-        _put(graph, "output0", [places * across, blank(shares)], [0, shares], 1260)
+        _put(graph, [places * across, blank(shares)], [0, shares], 1260)
         for held in (graph.fixed, graph.seen):
             held["output0"] = held["output0"].T
     elif layout == "yolov10":
-        named = kinds[:, None].astype(np.float32)
-        _put(
-            graph,
-            "output0",
-            [corners * across, 0 * confs[:, None], named],
-            [0, confs[:, None], 0],
-            300,
-        )
+        _put(graph, [corners * across, blank(sure), named], [0, sure, 0], 300)
+    elif layout == "rtdetr-top":
+        _put(graph, [places, blank(sure), named], [0, sure, 0], 300)
     elif layout == "rtdetr":
-        _put(graph, "output0", [places, blank(shares)], [0, shares], 300)
+        _put(graph, [places, blank(shares)], [0, shares], 300)
     elif layout == "rtdetr-boxes":
         graph.wants_size = True
         graph.fixed = {"labels": _filled(kinds, 300), "boxes": _filled(corners * across, 300)}
@@ -150,14 +138,14 @@ def yolo(things: Sequence[Thing], classes: int, layout: str, **made: Any) -> Mad
     return graph
 
 
-def _put(graph: Made, name: str, fixed: list[Any], seen: list[Any], rows: int) -> None:
+def _put(graph: Made, fixed: list[Any], seen: list[Any], rows: int) -> None:
     """Columns beside each other, and as many rows as such a graph has; the rest is empty."""
     shown = [
         np.zeros_like(one) if isinstance(by, int) else by
         for one, by in zip(fixed, seen, strict=True)
     ]
-    graph.fixed[name] = _filled(np.concatenate(fixed, axis=1), rows)
-    graph.seen[name] = _filled(np.concatenate(shown, axis=1), rows)
+    graph.fixed["output0"] = _filled(np.concatenate(fixed, axis=1), rows)
+    graph.seen["output0"] = _filled(np.concatenate(shown, axis=1), rows)
 
 
 def _filled(rows: Any, count: int) -> Any:

@@ -112,9 +112,9 @@ def test_names_and_size_are_read_from_the_file(tmp_path: Path) -> None:
 
 
 def test_two_classes_do_not_confuse_end_to_end_with_transformers(tmp_path: Path) -> None:
-    """Both give six columns then; whole numbers in the last one tell them apart."""
+    """All give six columns then; whole numbers and boxes in fractions tell them apart."""
     two = THINGS[:2]
-    for layout in ("yolov10", "rtdetr"):
+    for layout in ("yolov10", "rtdetr", "rtdetr-top"):
         path = yolo(two, 2, layout).write(tmp_path / f"{layout}.onnx")
 
         detector = opened(path, classes=("animal", "person"))
@@ -168,6 +168,25 @@ def test_of_doubles_the_surest_stays(tmp_path: Path) -> None:
     assert [("1", 0.9), ("2", 0.5), ("1", 0.2)] == [
         (one.category, round(one.conf, 3)) for one in found
     ]
+
+
+def test_doubles_are_told_before_boxes_are_cut(tmp_path: Path) -> None:
+    """Two boxes that reach out of the picture by different ways are no doubles."""
+    wide = Thing(0.1, 0.5, 1.0, 0.4, conf=0.9), Thing(-0.7, 0.5, 2.6, 0.4, conf=0.8)
+    path = yolo(wide, 3, "yolov8").write(tmp_path / "m.onnx")
+
+    (found,) = detect(opened(path), plain())
+
+    assert 2 == len(found)
+    assert (0.0, 0.3, 0.6, 0.4) == pytest.approx(found[0].box, abs=1e-4)
+
+
+def test_an_export_for_another_task_is_refused(tmp_path: Path) -> None:
+    """One that segments or poses looks like a detector with too many classes; its file says so."""
+    made = yolo(THINGS, 3, "yolov8", metadata={"task": "segment", "names": "{0: 'a'}"})
+
+    with pytest.raises(ModelInvalid, match="another task than finding: its file says segment"):
+        opened(made.write(tmp_path / "m.onnx"), classes=[])
 
 
 def test_classes_that_count_as_the_same_are_doubles(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from grange.pipelines.wildlife.models.refusals import (
     check_layout,
     no_layout,
     no_names,
+    other_task,
     unknown_layout,
     wrong_count,
 )
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 SIGMOID: Final = "sigmoid"
 SOFTMAX: Final = "softmax"
 NO_ACTIVATION: Final = "none"
+
+# What Ultralytics calls the task of a detector.
+DETECT: Final = "detect"
 
 CLASSIFIER: Final = "classifier"
 HEATMAP: Final = "heatmap"
@@ -83,6 +87,8 @@ def task_of(graph: Graph) -> Task:
 
 
 def _detector(graph: Graph, frame: Frame, manifest: Manifest) -> Completed:
+    if (task := graph.metadata.get("task", DETECT)) != DETECT and not manifest.layout:
+        raise other_task(manifest, str(task))
     shapes, outputs = _shapes(graph, frame)
     found = layouts.fits(graph.outputs, shapes, manifest.input)
     said = layouts.ALIASES.get(manifest.layout, manifest.layout)
@@ -97,7 +103,7 @@ def _detector(graph: Graph, frame: Frame, manifest: Manifest) -> Completed:
         raise wrong_count(manifest, "classes", fitting[0].classes, len(classes))
     fit = _choice(matching, graph, frame, manifest, outputs)
     if not classes:
-        raise no_names(manifest, "classes", fit.classes)
+        raise no_names(manifest, "classes", fit.classes if len(matching) == 1 else 0)
     resize = manifest.resize or (STRETCH if fit.layout in layouts.STRETCHED else LETTERBOX)
     return Completed(
         replace(manifest, layout=fit.layout, classes=classes, resize=resize), fit.outputs
@@ -116,11 +122,11 @@ def _choice(
     if len(fits) == 1 or fits[0].layout in {layouts.YOLOV5, layouts.YOLOV8}:
         return fits[0]
     if layouts.YOLOV10 in names:
-        # A column of classes has whole numbers, a column of confidences has none.
         outputs = outputs if outputs is not None else graph.tried(_noise(frame))
-        kinds = outputs[fits[0].outputs[0]][:, :, layouts.OBJECTNESS]
-        is_end_to_end = bool((kinds == np.rint(kinds)).all())
-        fits = [one for one in fits if (one.layout == layouts.YOLOV10) == is_end_to_end]
+        seen = layouts.of_six(outputs[fits[0].outputs[0]])
+        six = {layouts.YOLOV10, layouts.RTDETR_TOP}
+        others = [one for one in fits if one.layout not in six]
+        fits = [one for one in fits if one.layout == seen] or others
     if len(fits) == 1:
         return fits[0]
     raise ModelInvalid(

@@ -112,7 +112,8 @@ class OnnxDetector:
         inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         chosen, boxes = chosen[inside], boxes[inside]
         kinds = reading.kinds[chosen].astype(np.intp)
-        kept = self._kept(boxes, reading.confs[chosen], kinds)
+        # As the model's authors do it: doubles are told by boxes that may reach out of the picture.
+        kept = self._kept(reading.boxes[chosen], reading.confs[chosen], kinds)
         confs = np.minimum(reading.confs[chosen][kept], 1.0)
         boxes[:, 2:] -= boxes[:, :2]
         return tuple(

@@ -24,6 +24,7 @@ YOLOV5: Final = "yolov5"
 YOLOV8: Final = "yolov8"
 YOLOV10: Final = "yolov10"
 RTDETR: Final = "rtdetr"
+RTDETR_TOP: Final = "rtdetr-top"
 RTDETR_BOXES: Final = "rtdetr-boxes"
 RTDETR_LOGITS: Final = "rtdetr-logits"
 
@@ -44,17 +45,18 @@ DESCRIBED: Final = {
     YOLOV8: "[N, 4 + classes, anchors]",
     YOLOV10: "[N, detections, 6]",
     RTDETR: "[N, queries, 4 + classes]",
+    RTDETR_TOP: "[N, queries, 6], boxes in fractions",
     RTDETR_BOXES: "labels [N, queries], boxes [N, queries, 4] and scores [N, queries]",
     RTDETR_LOGITS: "logits [N, queries, classes] and pred_boxes [N, queries, 4]",
 }
 
 # Those whose boxes need no suppression of doubles.
-WITHOUT_DOUBLES: Final = frozenset({YOLOV10, RTDETR, RTDETR_BOXES, RTDETR_LOGITS})
+WITHOUT_DOUBLES: Final = frozenset({YOLOV10, RTDETR, RTDETR_TOP, RTDETR_BOXES, RTDETR_LOGITS})
 # Those whose pictures are stretched to the input's size where the manifest does not say.
-STRETCHED: Final = frozenset({RTDETR, RTDETR_BOXES, RTDETR_LOGITS})
+STRETCHED: Final = WITHOUT_DOUBLES - {YOLOV10}
 
 # Those whose boxes are fractions of the input.
-IN_FRACTIONS: Final = frozenset({RTDETR, RTDETR_LOGITS})
+IN_FRACTIONS: Final = frozenset({RTDETR, RTDETR_TOP, RTDETR_LOGITS})
 
 # No end-to-end detector gives more; detectors with anchors have more of them, but for tiny inputs.
 MOST_QUERIES: Final = 1000
@@ -62,6 +64,8 @@ MOST_QUERIES: Final = 1000
 BOX: Final = 4
 OBJECTNESS: Final = 5
 END_TO_END: Final = 6
+# A box in fractions may reach a little over the edge.
+_MOST_FRACTION = 1.9
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64))
 _RANK: Final = 3
 
@@ -110,7 +114,7 @@ def _one(rows: int | None, columns: int | None, number: int, size: tuple[int, in
         return []
     found = []
     if rows <= MOST_QUERIES and columns == END_TO_END:
-        found.append(Fit(YOLOV10, 0, (number,)))
+        found += [Fit(YOLOV10, 0, (number,)), Fit(RTDETR_TOP, 0, (number,))]
     if rows > columns > OBJECTNESS:
         found.append(Fit(YOLOV5, columns - OBJECTNESS, (number,)))
     if columns > rows > BOX:
@@ -194,6 +198,12 @@ def _rtdetr(outputs: Sequence[Array], threshold: float) -> Reading:
     return _best(pictures, _corners(rows[:, :BOX]), rows[:, BOX:], threshold)
 
 
+def _rtdetr_top(outputs: Sequence[Array], threshold: float) -> Reading:
+    """Boxes by their middle in fractions, with a confidence and a class."""
+    found = _yolov10(outputs, threshold)
+    return replace(found, boxes=_corners(found.boxes))
+
+
 def _rtdetr_boxes(outputs: Sequence[Array], threshold: float) -> Reading:
     """Classes, boxes by their corners, and confidences."""
     labels, boxes, scores = outputs
@@ -215,9 +225,20 @@ READERS: Final[dict[str, Callable[[Sequence[Array], float], Reading]]] = {
     YOLOV8: _yolov8,
     YOLOV10: _yolov10,
     RTDETR: _rtdetr,
+    RTDETR_TOP: _rtdetr_top,
     RTDETR_BOXES: _rtdetr_boxes,
     RTDETR_LOGITS: _rtdetr_logits,
 }
+
+
+def of_six(output: Array) -> str:
+    """The layout of an output with six columns, as what it gives for any picture shows."""
+    boxes, kinds = output[:, :, :BOX], output[:, :, OBJECTNESS]
+    # A column of classes has whole numbers, a column of confidences has none.
+    if not (kinds == np.rint(kinds)).all():
+        return RTDETR
+    # Many boxes in pixels can't all be so small; one that is empty says nothing.
+    return RTDETR_TOP if 0 < boxes.max() < _MOST_FRACTION else YOLOV10
 
 
 def sigmoid(values: Array) -> Array:
@@ -235,7 +256,7 @@ def with_sigmoid(layout: str, outputs: Sequence[Array]) -> Sequence[Array]:
     if layout == YOLOV8:
         changed[:, BOX:] = sigmoid(changed[:, BOX:])
     else:
-        scores = slice(BOX, OBJECTNESS if layout == YOLOV10 else None)
+        scores = slice(BOX, OBJECTNESS if layout in {YOLOV10, RTDETR_TOP} else None)
         changed[:, :, scores] = sigmoid(changed[:, :, scores])
     return [changed]
 

@@ -21,6 +21,15 @@ def unknown_layout(manifest: Manifest) -> ModelInvalid:
     )
 
 
+def other_task(manifest: Manifest, task: str) -> ModelInvalid:
+    """The exporter says that a detector is none."""
+    return ModelInvalid(
+        f"The graph of the model {manifest.name} is for another task than finding: its file says "
+        f"{task[:40]}.",
+        hint="Export a model that only detects.",
+    )
+
+
 def check_layout(manifest: Manifest, known: set[str]) -> None:
     """Refuse a layout that is none of the task's.
 
