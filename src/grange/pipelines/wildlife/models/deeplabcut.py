@@ -73,7 +73,8 @@ def open_pose(manifest: Manifest, *, threads: int = 1) -> DeepLabCutPose:
                 f"The manifest of the model {manifest.name} names other keypoints than the model "
                 f"has: {', '.join(keypoints)}."
             )
-        runner = _runner(config, weights or _fetched(manifest), packages.device_of(manifest, torch))
+        device = packages.device_of(manifest, gpu=torch.cuda.is_available())
+        runner = _runner(config, weights or _fetched(manifest), device)
     packages.watch(runner.model, manifest)
     return DeepLabCutPose(replace(manifest, keypoints=keypoints), runner)
 

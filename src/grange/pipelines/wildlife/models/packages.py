@@ -11,8 +11,6 @@ from grange.errors import GrangeError, ModelFailed, ModelInvalid
 from grange.pipelines.wildlife.models import digests
 
 if TYPE_CHECKING:
-    from types import ModuleType
-
     from torch import Tensor
     from torch.nn import Module
 
@@ -79,17 +77,16 @@ def beside(manifest: Manifest, name: str) -> Path:
     return path
 
 
-def device_of(manifest: Manifest, torch: ModuleType) -> str:
+def device_of(manifest: Manifest, *, gpu: bool) -> str:
     """The device that the manifest asks for; by default the first GPU where there is one.
 
     Raises:
         ModelInvalid: It asks for a GPU, and there is none.
     """
-    there = bool(torch.cuda.is_available())
     device = str(manifest.options.get("device", "auto"))
     if device == "auto":
-        return "cuda:0" if there else "cpu"
-    if device != "cpu" and not there:
+        return "cuda:0" if gpu else "cpu"
+    if device != "cpu" and not gpu:
         raise ModelInvalid(
             f"The manifest of the model {manifest.name} asks for the device {device}, "
             "and PyTorch finds no GPU here.",

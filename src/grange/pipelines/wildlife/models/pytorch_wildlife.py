@@ -59,7 +59,7 @@ def open_detector(manifest: Manifest, *, threads: int = 1) -> PytorchWildlifeDet
     import torch
 
     torch.set_num_threads(threads)
-    device = packages.device_of(manifest, torch)
+    device = packages.device_of(manifest, gpu=torch.cuda.is_available())
     with packages.loading(manifest, PACKAGE), trusting():
         detector = model.load(manifest, weights, device)
     packages.watch(model.network(detector), manifest)
