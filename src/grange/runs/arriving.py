@@ -21,8 +21,8 @@ from grange.runs.growing import ABSENT, Arrival, Grown, Known
 from grange.runs.inbox import Inbox
 from grange.runs.models import NewItem
 
-# A place that takes long to look through is looked at with pauses of that length between.
-_REST_SHARE = 1.0
+# Looking takes at most a fifth of the time: after a look that took long comes a long pause.
+_REST_SHARE = 4.0
 # How soon what could not be fetched is tried again, doubled each time up to the last.
 _FIRST_REST_SECONDS = 5.0
 _LONGEST_REST_SECONDS = 300.0
