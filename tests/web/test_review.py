@@ -142,6 +142,9 @@ def test_charts_say_what_they_show(site: Site, reviewed: str) -> None:
     expect(charts.nth(0)).to_have_attribute("aria-label", re.compile("8 items at 25 % or more"))
     expect(charts.nth(1)).to_have_attribute("aria-label", re.compile("05:00 1, 22:00 2"))
     expect(page.get_by_text("8 items without a time are left out.")).to_be_visible()
+    page.locator(".look-kinds").get_by_role("button", name="People").click()
+    expect(charts.nth(1)).to_have_attribute("aria-label", re.compile("taken: 22:00 1."))
+    expect(page.locator(".look-legend")).to_have_text("person")
 
 
 def test_a_video_plays_in_time_with_its_poses(site: Site, reviewed: str) -> None:

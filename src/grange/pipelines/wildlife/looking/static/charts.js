@@ -52,11 +52,11 @@
   }
 
   /** At what hour items were taken, one colour for each of the most frequent species. */
-  function hours(place, legend, entries, least, say, colourOf) {
+  function hours(place, legend, entries, wanted, say) {
     const timed = entries.filter((entry) => entry.hour !== null);
     const groups = new Map();
     for (const entry of timed) {
-      for (const name of namesOf(entry, least, say)) {
+      for (const name of namesOf(entry, wanted, say)) {
         if (!groups.has(name)) groups.set(name, new Array(HOURS).fill(0));
         groups.get(name)[entry.hour] += 1;
       }
@@ -91,9 +91,9 @@
 
   const clock = (hour) => `${String(hour).padStart(2, "0")}:00`;
 
-  /** What is counted of an item: its species, or else what the detector saw. */
-  function namesOf(entry, least, say) {
-    const kinds = review.kindsOf(entry, least).filter((kind) => kind !== "empty" && kind !== "failed");
+  /** What is counted of an item: its species, or else what the detector saw; of the chosen kind alone. */
+  function namesOf(entry, { least, kind: only }, say) {
+    const kinds = review.kindsOf(entry, least).filter((kind) => kind !== "empty" && kind !== "failed" && (!only || kind === only));
     const species = kinds.includes("animal") ? entry.species.slice(0, 1).map(([name]) => name) : [];
     return [...species, ...kinds.filter((kind) => kind !== "animal" || !species.length).map((kind) => review.named(say, "one", kind))];
   }

@@ -55,8 +55,11 @@ globalThis.grangeReview = globalThis.grangeReview ?? {};
   function kindsOf(entry, least) {
     if (entry.failure) return ["failed"];
     const seen = Object.keys(entry.found).filter((kind) => entry.found[kind].conf >= least);
-    return seen.length ? seen : ["empty"];
+    // In the same order everywhere, whichever was found first.
+    return seen.length ? seen.sort((one, other) => rank(one) - rank(other)) : ["empty"];
   }
+
+  const rank = (kind) => (FIRST.includes(kind) ? FIRST.indexOf(kind) : FIRST.length);
 
   class Entries {
     constructor() {

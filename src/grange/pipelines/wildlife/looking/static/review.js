@@ -203,7 +203,7 @@
       this.leastSaid.textContent = review.percent(wanted.least);
       this.least.setAttribute("aria-valuetext", review.percent(wanted.least));
       review.confidence(this.histogram, before.filter((entry) => !entry.failure), wanted.least, say);
-      const { timed, left } = review.hours(this.hours, this.legend, list, wanted.least, say, review.colourOf);
+      const { timed, left } = review.hours(this.hours, this.legend, list, wanted, say);
       this.without.textContent = !timed ? say("hours.none") : left ? say("hours.without", { count: left }) : "";
       this.count.textContent = say.n("shown", list.length);
       this.paint();
