@@ -165,6 +165,15 @@ class _Growing(Dispatcher):
         closing.write_files(self._database, self._driven, state, now=None)
         return state
 
+    def _end(self, stop: threading.Event) -> RunState:
+        # What is still being written says that the run goes on: the last word is not to be its.
+        self._account.close()
+        return super()._end(stop)
+
+    def _cancel(self) -> RunState:
+        self._account.close()
+        return super()._cancel()
+
     def _make_report(self, stop: threading.Event) -> bool:
         # One that is being made reads the list that a new one would replace.
         while self._account.is_reporting() and not self._stopped(stop):
