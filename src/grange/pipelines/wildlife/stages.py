@@ -39,6 +39,8 @@ Crop = TypeVar("Crop")
 # quicker on a processor, and takes memory.
 BATCH_PICTURES: Final = 16
 BATCH_PIXELS: Final = 4 * 640 * 640
+# What a detector takes whose manifest doesn't say it: as much as any.
+UNKNOWN_PIXELS: Final = 1280 * 1280
 
 FINDING: Final = "finding"
 NAMING: Final = "naming"
@@ -143,7 +145,7 @@ class Stages:
     def batch(self, frame_bytes: int, most_bytes: int) -> int:
         """How many frames of this size a piece has; the manifest and the video alone decide."""
         height, width = self._kit.detector.input
-        pixels = max(1, height * width)
+        pixels = height * width or UNKNOWN_PIXELS
         fitting = min(BATCH_PIXELS // pixels, most_bytes // max(1, frame_bytes))
         return min(max(1, fitting), BATCH_PICTURES)
 
