@@ -38,7 +38,7 @@ class Asset:
 class Assets:
     """All static files. One digest names them together, so that modules may import each other."""
 
-    def __init__(self, folder: Path, needed: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, needed: Sequence[str] = VENDORED) -> None:
         """Read everything below the folder; some hundred kB.
 
         Raises:
@@ -107,7 +107,7 @@ def _review(pipeline: str, found: Review) -> OwnReview:
 @functools.cache
 def assets() -> Assets:
     """The files of this installation; `ExtraMissing` where the build left some out."""
-    return Assets(FOLDER, VENDORED)
+    return Assets(FOLDER)
 
 
 @router.get("/static/{digest}/pipelines/{pipeline}/{name}")
