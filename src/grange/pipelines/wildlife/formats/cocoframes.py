@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import Any
 
-from grange.pipelines.wildlife.formats.naming import clock_of, is_video, moment_of
+from grange.pipelines.wildlife.formats.naming import HELD, clock_of, is_video, moment_of
 from grange.pipelines.wildlife.results import Detection, Media
 
 JSON = Any
@@ -52,16 +52,32 @@ def frames_of(results: Iterable[Media]) -> Iterator[Frame]:
         if not is_video(media) or media.failure:
             yield Frame(id=media.file, media=media, detections=tuple(media.detections))
             continue
-        found: dict[int, list[Detection]] = defaultdict(list)
-        for one in media.detections:
-            found[one.frame or 0].append(one)
         clock = clock_of(media)
-        for place, number in enumerate(sorted({*media.processed, *found})):
+        for place, (number, found) in enumerate(_by_frame(media)):
             yield Frame(
                 id=f"{media.file}/frame{number:06d}",
                 media=media,
-                detections=tuple(found.get(number, ())),
+                detections=found,
                 number=number,
                 place=place,
                 seconds=clock(number),
             )
+
+
+def _by_frame(media: Media) -> Iterator[tuple[int, tuple[Detection, ...]]]:
+    """All analysed frames of a video with what was found in each, in their order."""
+    found: Iterable[Detection] = media.detections
+    if len(media.detections) <= HELD:
+        found = sorted(found, key=lambda one: one.frame or 0)
+    waiting: Iterator[int] = iter(media.processed)
+    for frame, those in groupby(found, key=lambda one: one.frame or 0):
+        for number in waiting:
+            if number >= frame:
+                # One that is beyond has its turn later.
+                if number > frame:
+                    waiting = chain((number,), waiting)
+                break
+            yield number, ()
+        yield frame, tuple(those)
+    for number in waiting:
+        yield number, ()

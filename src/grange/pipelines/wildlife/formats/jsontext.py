@@ -18,6 +18,8 @@ CHUNK_CHARACTERS: Final = 1 << 18
 MOST_CHARACTERS: Final = 1 << 28
 # A number or a word that the buffer's end cuts is shorter than this.
 LONGEST_WORD: Final = 64
+# How deep lists are passed over an entry at a time: an item's detections, one by one.
+_DEPTH: Final = 2
 _SPACE = " \t\n\r"
 
 
@@ -106,6 +108,22 @@ class JsonText:
                 self._wrong(str(error))
             else:
                 return found
+
+    def skip(self, depth: int = _DEPTH) -> None:
+        """Pass over the next value, without holding more of it than one of its inner values.
+
+        Raises:
+            FormatInvalid: It is no JSON.
+        """
+        first = self.peek() if depth else ""
+        if first == "[":
+            for _ in self.elements():
+                self.skip(depth - 1)
+        elif first == "{":
+            for _ in self.members():
+                self.skip(depth - 1)
+        else:
+            self.value()
 
     def end(self) -> None:
         """Make sure that nothing follows.

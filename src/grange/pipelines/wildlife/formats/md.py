@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final, Self, overload
 
 from grange.errors import FormatInvalid
 from grange.pipelines.wildlife.formats.jsonlists import text_of
-from grange.pipelines.wildlife.formats.jsontext import open_json
-from grange.pipelines.wildlife.formats.mdreading import head_of, media_of
+from grange.pipelines.wildlife.formats.jsontext import JsonText, open_json
+from grange.pipelines.wildlife.formats.mdreading import detection_of, head_of, media_of
+from grange.pipelines.wildlife.formats.naming import HELD
 from grange.pipelines.wildlife.results import Detection, Kind, Media, Results
 
 JSON = Any
@@ -142,7 +143,28 @@ class ResultsFile:
                     text.value()
                     continue
                 for number, _ in enumerate(text.elements()):
-                    yield media_of(text.value(), f"images[{number}]", self.head)
+                    yield self._media(text, number)
+
+    def _media(self, text: JsonText, number: int) -> Media:
+        """The next item; if much was found in it, that is left in the file."""
+        where = f"images[{number}]"
+        fields: dict[str, JSON] = {}
+        count = 0
+        for name in text.members():
+            if name != "detections" or text.peek() != "[":
+                fields[name] = text.value()
+                continue
+            fields[name] = []
+            for count, _ in enumerate(text.elements(), start=1):
+                if count > HELD:
+                    fields[name] = []
+                    text.value()
+                else:
+                    fields[name].append(text.value())
+        media = media_of(fields, where, self.head)
+        if count <= HELD or media.failure:
+            return media
+        return replace(media, detections=_Left(self._path, number, count, (self.head, media.kind)))
 
     def _shared(self) -> dict[str, JSON]:
         found: dict[str, JSON] = {}
@@ -153,9 +175,54 @@ class ResultsFile:
                     continue
                 found[name] = []
                 for _ in text.elements():
-                    text.value()
+                    text.skip()
             text.end()
         return found
+
+
+class _Left(Sequence[Detection]):
+    """The detections of an item of which there are many: read from the file each time."""
+
+    def __init__(self, path: Path, number: int, count: int, how: tuple[Results, Kind]) -> None:
+        self._path = path
+        self._number = number
+        self._count = count
+        self._head, self._kind = how
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Detection]:
+        with open_json(self._path) as text:
+            for name in text.members():
+                if name != "images":
+                    text.skip()
+                    continue
+                for number, _ in enumerate(text.elements()):
+                    if number != self._number:
+                        text.skip()
+                        continue
+                    yield from self._found(text)
+                    return
+
+    @overload
+    def __getitem__(self, place: int) -> Detection: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Detection]: ...
+
+    def __getitem__(self, place: int | slice) -> Detection | Sequence[Detection]:
+        return tuple(self)[place]
+
+    def _found(self, text: JsonText) -> Iterator[Detection]:
+        in_video = self._kind is Kind.VIDEO
+        for name in text.members():
+            if name != "detections":
+                text.skip()
+                continue
+            for place, _ in enumerate(text.elements()):
+                where = f"images[{self._number}].detections[{place}]"
+                yield detection_of(text.value(), where, self._head, in_video=in_video)
 
 
 def _head(results: Results, *, plain: bool) -> dict[str, JSON]:

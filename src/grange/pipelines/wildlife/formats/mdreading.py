@@ -87,7 +87,7 @@ def media_of(given: JSON, where: str, head: Results) -> Media:
         taken=time_of(entry.get("datetime")),
         failure=failure,
         detections=tuple(
-            _detection(one, f"{where}.detections[{number}]", head, in_video=kind is Kind.VIDEO)
+            detection_of(one, f"{where}.detections[{number}]", head, in_video=kind is Kind.VIDEO)
             for number, one in enumerate(detections)
         ),
         **video,
@@ -248,7 +248,12 @@ def _rate(entry: dict[str, JSON], where: str) -> Fraction | None:
     return rate_of(rate) if rate > 0 else None
 
 
-def _detection(given: JSON, where: str, head: Results, *, in_video: bool) -> Detection:
+def detection_of(given: JSON, where: str, head: Results, *, in_video: bool) -> Detection:
+    """One detection of an entry.
+
+    Raises:
+        FormatInvalid: It breaks the format's rules.
+    """
     entry = mapping_of(given, where)
     category = str(entry.get("category", ""))
     if category not in head.categories:

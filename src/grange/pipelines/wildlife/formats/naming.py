@@ -3,25 +3,58 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, overload
 
 from grange.pipelines.wildlife.results import Box, Detection, Guess, Kind, Media, Results
 
+# So many detections of an item are held in memory.
+HELD: Final = 5000
 # Places have four digits, sizes are whole: their product has no more than four.
 PIXEL_DIGITS: Final = 4
 SECONDS_DIGITS: Final = 6
 _UNFIT_FOR_NAMES = re.compile(r"[^\w]+")
 
 
+class Sure(Sequence[Detection]):
+    """Those of many detections that are sure enough, found anew each time."""
+
+    def __init__(self, found: Sequence[Detection], threshold: float) -> None:
+        """Look through `found`."""
+        self._found = found
+        self._threshold = threshold
+
+    def __iter__(self) -> Iterator[Detection]:
+        """They, in their order."""
+        return (one for one in self._found if one.conf >= self._threshold)
+
+    def __len__(self) -> int:
+        """How many they are; they are counted."""
+        return sum(1 for _ in self)
+
+    def __bool__(self) -> bool:
+        """Whether there is one."""
+        return any(True for _ in self)
+
+    @overload
+    def __getitem__(self, place: int) -> Detection: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Detection]: ...
+
+    def __getitem__(self, place: int | slice) -> Detection | Sequence[Detection]:
+        """One of them, after all were looked at."""
+        return tuple(self)[place]
+
+
 def above(media: Media, threshold: float) -> Media:
     """The item with those detections alone that are sure enough."""
     if threshold <= 0 or not media.detections:
         return media
-    kept = tuple(one for one in media.detections if one.conf >= threshold)
-    return replace(media, detections=kept)
+    sure = Sure(media.detections, threshold)
+    return replace(media, detections=sure if len(media.detections) > HELD else tuple(sure))
 
 
 def every_above(results: Iterable[Media], threshold: float) -> Iterator[Media]:

@@ -41,7 +41,7 @@ def _faults(path: Path) -> Iterator[str]:
         for name in text.members():
             if name == "images" and text.peek() == "[":
                 for _ in text.elements():
-                    text.value()
+                    text.skip()
             else:
                 shared[name] = text.value()
         text.end()
