@@ -23,8 +23,6 @@ from training.scenes import Scene as Landscape
 
 LONG, SHORT, BAD = "creek/deer.mp4", "fox.mp4", "cut.mp4"
 PART_SECONDS = ("--set", "part_seconds=1e9")
-# Low, since the shipped models are hardly trained yet.
-SETTINGS = ("--set", "threshold=0.02255", "--set", "label_threshold=0.0227")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +65,7 @@ def _scene(folder: Path, clips: Path) -> Iterator[Scene]:
 
 def _command(scene: Scene, out: str = "out") -> tuple[str, ...]:
     scene.out = scene.folder / out
-    return ("run", "wildlife", "in", "--out", out, *SETTINGS)
+    return ("run", "wildlife", "in", "--out", out)
 
 
 def _seen(scene: Scene) -> Counter[str]:
@@ -145,6 +143,21 @@ def test_the_report_has_what_the_items_have(control: Scene) -> None:
         (entry,) = own["images"]
         assert entry in report["images"]
         assert own["info"] == report["info"]
+
+
+def test_a_known_animal_is_found(control: Scene) -> None:
+    """The shipped models see the deer for what they are, and follow them."""
+    record = control.items()[LONG]["result"]
+    (entry,) = _results(control, LONG)["images"]
+
+    assert (198, 165, "6") == (record["frames"], record["analysed"], record["frame_rate"])
+    assert record["found"]["animal"]["conf"] > 0.4
+    assert "deer" == max(record["species"], key=record["species"].__getitem__)
+    assert 33.0 == record["seconds"]
+    assert 1 <= record["found"]["animal"]["tracks"] <= 30
+    posed = [one for one in entry["detections"] if "keypoints" in one]
+    assert len(posed) == record["found"]["animal"]["detections"] > 50
+    assert {"1"} == {one["category"] for one in posed}
 
 
 def test_frames_have_their_exact_times(control: Scene) -> None:
