@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +66,28 @@ def test_an_empty_text_has_no_parts(tmp_path: Path) -> None:
     text.touch()
 
     assert (b"", {"lines": 0}, 0) == _run(text, tmp_path / "run", 10)
+
+
+def test_activity_counts_tracks_by_camera_and_hour(tmp_path: Path) -> None:
+    """Animals alone, by the camera's own clock; a species that is not sure has no name."""
+    rows = (
+        "creek/a.mp4,1,animal,deer,0.9,2026-05-04T06:59:50+02:00",
+        "creek/a.mp4,2,animal,deer,0.8,2026-05-04T06:59:51+02:00",
+        "creek/a.mp4,3,animal,fox,0.3,2026-05-04T22:10:00+02:00",
+        "creek/b.mp4,1,person,,,2026-05-04T06:00:00+02:00",
+        "gate/c.mp4,1,animal,deer,0.9,",
+    )
+    columns = "file,track,category,species,species_confidence,start_datetime"
+    (tmp_path / "tracks.csv").write_text("\n".join([columns, *rows]) + "\n")
+
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "activity.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    table = [line.split() for line in done.stdout.splitlines()]
+    assert ["hour", "6", "22", "all"] == table[0]
+    assert [["creek", "deer", "2", "0", "2"], ["unnamed", "0", "1", "1"]] == table[2:]
+    assert "Without a time, and left out: 1." == done.stderr.strip()
