@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import cast
 
 import av
+from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from PIL import Image
 
 from training.scenes import Scene
 
 TICKS = 90_000  # a second, in the time base of every clip
+EXACT = Interpolation.BILINEAR | Interpolation.BITEXACT | Interpolation.ACCURATE_RND
 TAKEN = 0x9003  # EXIF: DateTimeOriginal
 EXIF = 0x8769
 
@@ -55,10 +57,13 @@ def write_clip(  # noqa: PLR0913 - what a camera can be set to
         stream.thread_count = 1
         stream.codec_context.time_base = Fraction(1, TICKS)
         stream.codec_context.gop_size = gop or max(1, round(2 * rate))
+        scaler = VideoReformatter()
         for number in range(max(1, round(seconds * rate))):
             late = Fraction(number % 2, 3) if variable_rate else Fraction(0)
             ticks = round((number + late) * TICKS / rate)
             picture = av.VideoFrame.from_ndarray(scene.frame(ticks / TICKS).pixels, format="rgb24")
+            # Quicker conversions depend on where in memory the picture happens to lie.
+            picture = scaler.reformat(picture, format="yuv420p", interpolation=EXACT, threads=1)
             picture.pts, picture.time_base = ticks, Fraction(1, TICKS)
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
