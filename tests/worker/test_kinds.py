@@ -75,6 +75,17 @@ def test_an_output_that_cannot_be_published_fails_the_task(rig: Rig, execute: Ex
     assert outcome.failure.code == "output.refused"
 
 
+def test_parameters_that_mean_nothing_any_more_are_said_once(rig: Rig, execute: Execute) -> None:
+    """A model that was replaced since, say: in a person's words, and not tried again."""
+    gone = {"detector": "reference-detector@000000000000"}
+
+    outcome = execute(rig.task(), rig.job("wildlife", params=gone))
+
+    assert outcome.failure is not None
+    assert ("parameter.invalid", False) == (outcome.failure.code, outcome.failure.retryable)
+    assert "is another than was asked for" in outcome.failure.message
+
+
 def test_digest_reads_and_does_nothing(rig: Rig, execute: Execute) -> None:
     """The pipeline's code is not called."""
     task = rig.task("raise ValueError", kind=TaskKind.DIGEST)

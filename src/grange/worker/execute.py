@@ -47,6 +47,7 @@ class Prepared:
 
         Raises:
             PipelineInvalid: The pipeline is another one by now.
+            ParameterInvalid: What the parameters name, a model say, is another one by now.
         """
         from grange.pipelines import catalog
 
@@ -55,7 +56,7 @@ class Prepared:
         if job.version and self.pipeline.version != job.version:
             message = f"The pipeline {job.pipeline} has changed since the run was submitted."
             raise PipelineInvalid(message, hint="Cancel the run, and give its command again.")
-        self.params = self.pipeline.Parameters.model_validate(job.params)
+        self.params = catalog.check_params(self.pipeline, job.params)
         self.store: Store = open_store(job.store)
 
     @cached_property

@@ -25,12 +25,14 @@ def _checked(*given: str, cwd: Path | None = None) -> WildlifeParameters:
     return params
 
 
-def test_models_are_pinned_to_their_files() -> None:
+def test_models_are_pinned_to_their_files_and_manifests() -> None:
     """A worker can't take another model of the same name; what was pinned stays as it is."""
     params = _checked()
 
     reference = default_models().find("reference-detector")
-    assert f"reference-detector@{reference.sha256[:12]}" == params.detector
+    pin = f"{reference.sha256[:12]}.{reference.digest[:12]}"
+    assert f"reference-detector@{pin}" == params.detector
+    assert params == _checked(f"detector={reference.pinned}")
     again = WildlifeParameters.model_validate(params.model_dump(mode="json"))
     assert params == again
 
@@ -49,6 +51,7 @@ def test_a_file_is_a_model_too(tmp_path: Path) -> None:
     params = _checked("pose=./pose.toml", cwd=tmp_path)
 
     assert params.pose.startswith(f"{tmp_path}/./pose.toml@")
+    assert params == _checked(f"pose={params.pose.rpartition('.')[0]}")
     assert params == WildlifeParameters.model_validate(params.model_dump(mode="json"))
 
 

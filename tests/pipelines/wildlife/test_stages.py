@@ -86,6 +86,21 @@ def test_what_is_known_is_not_done_again(tmp_path: Path, zoo: Zoo) -> None:
     assert first["labelled.mp4"] != again["labelled.mp4"]
 
 
+def test_names_of_finds_that_are_not_known_are_not_used(tmp_path: Path, zoo: Zoo) -> None:
+    """Made anew elsewhere, there may be fewer or more animals than were named and posed."""
+    file = film(tmp_path / "a.mp4", 30, size=SIZE)
+    kept: dict[str, bytes] = {}
+    first = take(file, tmp_path / "first", kept, **zoo)
+    finding, naming, posing = kept
+    kept[naming] = kept[posing] = b"[]"
+    del kept[finding]
+
+    again = take(file, tmp_path / "again", kept, **zoo)
+
+    assert first["detections.json"] == again["detections.json"]
+    assert 5 == again.seen["finding"] == again.seen["naming"] == again.seen["posing"]
+
+
 @pytest.mark.parametrize(
     ("changed", "repeated"),
     [

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from grange.pipelines.wildlife.media.drawing import Legend
-from grange.pipelines.wildlife.models.manifest import Manifest, Task, as_toml
+from grange.pipelines.wildlife.models.manifest import Manifest, Task
 from grange.pipelines.wildlife.models.registry import default_models
 from grange.pipelines.wildlife.parameters import NONE, WildlifeParameters
 from grange.pipelines.wildlife.results import ANIMAL, PERSON, VEHICLE, Results, Source
@@ -37,7 +36,7 @@ class Kit:
     def models(self) -> dict[str, str]:
         """All that decides what is found, by sha256: the models' files and what is said of them."""
         files = {one.name: one.sha256 for one in self.manifests()}
-        return files | {f"{one.name} (manifest)": digest_of(one) for one in self.manifests()}
+        return files | {f"{one.name} (manifest)": one.digest for one in self.manifests()}
 
     @property
     def animals(self) -> frozenset[str]:
@@ -113,11 +112,6 @@ def kit_of(params: WildlifeParameters) -> Kit:
         detector.typical_threshold if labelled is None else labelled,
         params.pcutoff,
     )
-
-
-def digest_of(manifest: Manifest) -> str:
-    """All that a manifest says and its file's digest, as one sha256."""
-    return hashlib.sha256(as_toml(manifest, "model").encode()).hexdigest()
 
 
 def _numbered(classes: tuple[str, ...]) -> dict[str, str]:

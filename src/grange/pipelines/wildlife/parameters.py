@@ -10,8 +10,9 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from grange.errors import GrangeError
 from grange.pipelines.base import INCIDENTAL, NOWHERE, Parameters
+from grange.pipelines.wildlife.models.digests import verify
 from grange.pipelines.wildlife.models.manifest import Task
-from grange.pipelines.wildlife.models.registry import default_models, is_path
+from grange.pipelines.wildlife.models.registry import default_models, is_path, unpinned
 from grange.pipelines.wildlife.sampling import ALL, USUAL_FPS, Sampling, parse_fps
 
 # In a model's place: that stage is left out.
@@ -30,8 +31,8 @@ Threshold = Annotated[float, Field(ge=0, le=1)]
 class WildlifeParameters(Parameters):
     """The parameters of `grange run wildlife`.
 
-    A model's name is pinned to the very file that it means when the run is
-    submitted: `name@` and the beginning of the file's sha256.
+    A model's name is pinned to what it means when the run is submitted:
+    `name@` and the beginnings of the sha256 of its file and of its manifest.
     """
 
     detector: str = Field(
@@ -105,10 +106,13 @@ class WildlifeParameters(Parameters):
         try:
             # Whoever asks from afar must not find out what other files there are here.
             found = default_models().find(given, task=_TASKS[name], files=not afar)
+            if found.has_file and given == found.name:
+                # Asked for anew. Later whoever loads it compares it again.
+                verify(found)
         except GrangeError as error:
             raise ValueError(str(error)) from None
-        pin = found.pinned[found.pinned.rindex("@") :]
-        return given.removesuffix(pin) + pin if is_path(given) else found.pinned
+        pin = unpinned(found.sealed)[1]
+        return f"{unpinned(given)[0]}@{pin}" if is_path(given) else found.sealed
 
     @model_validator(mode="after")
     def _check(self) -> WildlifeParameters:

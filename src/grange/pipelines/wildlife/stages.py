@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from grange.pipelines.base import Work
-from grange.pipelines.wildlife.kit import Kit, digest_of
+from grange.pipelines.wildlife.kit import Kit
 from grange.pipelines.wildlife.records import (
     guesses_of,
     pose_of,
@@ -45,6 +45,9 @@ UNKNOWN_PIXELS: Final = 1280 * 1280
 FINDING: Final = "finding"
 NAMING: Final = "naming"
 POSING: Final = "posing"
+# What is kept is of no use any more once this is another: count it up whenever the stages find
+# something else in the same pixels with the same models.
+FINDINGS_VERSION: Final = 1
 # Wanted frames that could not be decoded are counted beside what the stages have seen.
 SKIPPED: Final = "skipped"
 
@@ -131,16 +134,22 @@ class Stages:
     def begin(self, number: int, address: str) -> Stretch:
         """A stretch whose frames are what `address` says, with what is known of them."""
         kit = self._kit
-        finding = f"{address} {digest_of(kit.detector)} {kit.threshold}"
+        finding = f"{FINDINGS_VERSION} {address} {kit.detector.digest} {kit.threshold}"
         keys = {FINDING: finding}
         for stage, manifest in ((NAMING, kit.classifier), (POSING, kit.pose)):
             if manifest is not None:
-                keys[stage] = f"{finding} {stage} {kit.label_threshold} {digest_of(manifest)}"
+                keys[stage] = f"{finding} {stage} {kit.label_threshold} {manifest.digest}"
         keys = {stage: hashlib.sha256(key.encode()).hexdigest() for stage, key in keys.items()}
-        known = {stage: self._known(key) for stage, key in keys.items()}
-        return Stretch(
-            number, keys, {stage: one for stage, one in known.items() if one is not None}
-        )
+        known: dict[str, dict[int, JSON]] = {}
+        for stage, key in keys.items():
+            found = self._known(key)
+            if found is not None:
+                known[stage] = found
+            elif stage == FINDING:
+                # Names and poses lie in the order of those finds, and other finds may come out:
+                # on another processor, the last digit of a confidence can be another one.
+                break
+        return Stretch(number, keys, known)
 
     def batch(self, frame_bytes: int, most_bytes: int) -> int:
         """How many frames of this size a piece has; the manifest and the video alone decide."""

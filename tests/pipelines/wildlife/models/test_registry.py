@@ -168,6 +168,18 @@ def test_a_pinned_model_is_that_file_and_no_other(models: Models) -> None:
         models.find("reference-detector@000000000000")
 
 
+def test_a_sealed_model_is_what_was_said_of_it(models: Models, graph: Path) -> None:
+    """Of the same file, other thresholds make other results: those are not taken for the same."""
+    sealed = models.add(graph, SAID).sealed
+    assert "my-deer" == models.find(sealed).name
+    models.remove("my-deer")
+    other = models.add(graph, SAID | {"typical_threshold": 0.5})
+
+    assert sealed.partition(".")[0] == other.pinned == models.find(other.pinned).pinned
+    with pytest.raises(ModelInvalid, match="is another than was asked for"):
+        models.find(sealed)
+
+
 def test_an_unknown_name_is_told_the_nearest(models: Models) -> None:
     """A slip of the finger is told what was meant, and a wrong task what it is."""
     with pytest.raises(ModelNotFound) as caught:

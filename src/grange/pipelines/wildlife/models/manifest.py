@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -90,6 +91,16 @@ class Manifest:
         return f"{self.name}@{self.sha256[:PIN_DIGITS]}"
 
     @property
+    def digest(self) -> str:
+        """All that the manifest says and its file's digest, as one sha256 in hex."""
+        return hashlib.sha256(as_toml(self, "model").encode()).hexdigest()
+
+    @property
+    def sealed(self) -> str:
+        """As pinned, with the beginning of `digest`: this file, and what is said of it now."""
+        return f"{self.pinned}.{self.digest[:PIN_DIGITS]}"
+
+    @property
     def has_file(self) -> bool:
         """Whether there is a file of the model's own, besides its manifest."""
         return self.backend == ONNX or self.file.suffix.lower() != ".toml"
@@ -127,7 +138,6 @@ def read_manifest(path: Path) -> Manifest:
     Raises:
         ModelInvalid: It can't be read, or a field is missing, unknown or wrong.
     """
-    import hashlib
     import tomllib
 
     from grange.pipelines.wildlife.models.said import checked

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 SHIPPED: Final = Path(__file__).parents[1] / "reference"
 MANIFEST: Final = "manifest.toml"
+# The beginnings of the file's digest and, where it stands there, of the manifest's.
+_PIN: Final = re.compile(rf"[0-9a-f]{{{PIN_DIGITS}}}(?:\.[0-9a-f]{{{PIN_DIGITS}}})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ class Models:
     def find(self, reference: str, *, task: Task | None = None, files: bool = True) -> Manifest:
         """The model of this name, or of the manifest (.toml) or graph (.onnx) at this path.
 
-        A name or path may end in `@` and the first 12 digits of the sha256 that its file must have.
+        A name or path may end in `@` and the first 12 digits of the sha256 that its file must
+        have; and then in `.` and those of the digest that its manifest must have.
 
         Args:
             reference: The name, or the path.
@@ -58,13 +62,15 @@ class Models:
             ModelNotFound: There is none of this name, or no such file.
             ModelInvalid: It is damaged, for another task, or not the one that was pinned.
         """
-        name, pin = _unpinned(reference)
+        name, pin = unpinned(reference)
         manifest = self._at_path(Path(name), task) if files and is_path(name) else self._of(name)
-        if pin and not manifest.sha256.startswith(pin):
+        found = unpinned(manifest.sealed)[1]
+        if not found.startswith(pin):
             raise ModelInvalid(
                 f"The model {manifest.name} is another than was asked for: "
-                f"{manifest.sha256[:PIN_DIGITS]}, not {pin}.",
-                hint="It was changed since. Bring the older file back, or submit the work again.",
+                f"{found[: len(pin)]}, not {pin}.",
+                hint="Its file or its manifest was changed since. Bring the older one back, or "
+                "submit the work again.",
             )
         if task and manifest.task is not task:
             raise ModelInvalid(
@@ -80,7 +86,7 @@ class Models:
             ModelNotFound: There is none of this name, or no such file.
             ModelInvalid: The file at the path is no model.
         """
-        name = _unpinned(reference)[0]
+        name = unpinned(reference)[0]
         for one in self._entries():
             if one.name == name and (one.name == reference or one.manifest is None):
                 return one
@@ -192,10 +198,10 @@ def is_path(reference: str) -> bool:
     return os.sep in reference or reference.lower().endswith((".toml", ".onnx"))
 
 
-def _unpinned(reference: str) -> tuple[str, str]:
+def unpinned(reference: str) -> tuple[str, str]:
+    """A reference without its pin, and the pin; empty where it has none."""
     name, at, pin = reference.rpartition("@")
-    is_pin = len(pin) == PIN_DIGITS and set(pin) <= set("0123456789abcdef")
-    return (name, pin) if at and is_pin else (reference, "")
+    return (name, pin) if at and _PIN.fullmatch(pin) else (reference, "")
 
 
 def _entry(name: str, path: Path, *, shipped: bool) -> Entry:
