@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 
-from grange.errors import ExportRefused
-from grange.pipelines.wildlife.formats import dlc
+from grange.errors import ExportRefused, StorePathRefused
+from grange.pipelines.wildlife.formats import RESULTS, dialects, dlc, md
 from grange.pipelines.wildlife.results import Detection, Kind, Media, Point, Results
 from tests.pipelines.wildlife.formats import made
 
@@ -100,6 +100,19 @@ def test_videos_of_one_stem_do_not_share_a_file() -> None:
     stems = dlc.Stems()
 
     assert ["a", "A_mov", "a"] == [stems.of(one) for one in ("x/a.mp4", "x/A.mov", "y/a.mp4")]
+
+
+@pytest.mark.parametrize("file", ["../up.mp4", "/tmp/up.mp4", "a/../../up.mp4"])
+def test_no_name_of_a_video_leads_elsewhere(tmp_path: Path, file: str) -> None:
+    """Results that a server made up write nothing but below the folder."""
+    results, target = tmp_path / "run", tmp_path / "deep" / "target"
+    (results / RESULTS).parent.mkdir(parents=True)
+    target.mkdir(parents=True)
+    video = _video(Detection("1", 0.9, (0, 0, 1, 1), 0, 1, (), POSE))
+    md.write_results(replace(HEAD, media=(replace(video, file=file),)), results / RESULTS)
+
+    with pytest.raises(StorePathRefused):
+        dialects.export("dlc-csv", results, target, {})
 
 
 def _video(*found: Detection, frames: int = 3) -> Media:

@@ -168,6 +168,18 @@ def test_joining_does_not_depend_on_the_pieces(
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["=1+1.jpg", "-a/b.jpg", "@sum.jpg", "+1.jpg", "\t=a.jpg"])
+def test_no_path_is_a_formula(name: str) -> None:
+    """A spreadsheet would compute it; the same path, written otherwise, is just text."""
+    found = Media(file=name, width=9, height=9, detections=(Detection("1", 0.9, BOX),))
+    results = Results(media=(found,))
+
+    (row,) = _written(tables.write_detections, results)
+    (summary,) = _written(tables.write_summary, results)
+
+    assert f"./{name}" == row["file"] == summary["file"]
+
+
 def test_the_columns_are_those_of_the_guide() -> None:
     """Each column of a table is explained."""
     guide = Path(__file__).parents[4] / "docs" / "guides" / "formats.md"

@@ -20,6 +20,7 @@ from grange.pipelines.wildlife.formats import (
     tables,
 )
 from grange.pipelines.wildlife.results import Media, Results
+from grange.storage import check_path
 
 PCUTOFF: Final = 0.6
 _MOST_GAP_SECONDS: Final = 86_400.0
@@ -192,7 +193,8 @@ def _dlc(
         if not dlc.has_poses(one):
             without += 1
             continue
-        folder = target / naming.folder_of(one.file)
+        # The results may come from a server: what they call a file must not lead elsewhere.
+        folder = target / naming.folder_of(check_path(one.file))
         folder.mkdir(parents=True, exist_ok=True)
         write(folder / f"{stems.of(one.file)}{scorer}{suffix}", head, one)
     if not any(target.iterdir()):

@@ -38,6 +38,8 @@ MEGADETECTOR: Final = (
     *("classification_category", "max_classification_confidence", "count"),
 )
 _COPIED_CHARACTERS: Final = 1 << 16
+# A cell that begins so is a formula to spreadsheets, and a file may be called like one.
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 class TableWriter:
@@ -57,8 +59,14 @@ class TableWriter:
         self._file.close()
 
     def add(self, row: Iterable[Cell]) -> None:
-        """Add a row; what is unknown becomes an empty cell."""
-        self._write.writerow(["" if one is None else one for one in row])
+        """Add a row, which begins with the item's path; what is unknown becomes an empty cell.
+
+        A path that spreadsheets would compute is written as the same path from here: `./=a.jpg`.
+        """
+        cells = ["" if one is None else one for one in row]
+        if isinstance(cells[0], str) and cells[0].startswith(_FORMULA):
+            cells[0] = f"./{cells[0]}"
+        self._write.writerow(cells)
 
     def add_file(self, path: Path) -> None:
         """Add all rows of another table of the same columns, as they stand."""
