@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -167,6 +169,32 @@ def test_a_server_that_is_away_is_said_without_its_address(
 
     _check_no_secrets(away.value, bucket)
     assert "127.0.0.1" not in str(away.value)
+
+
+def test_keys_of_a_server_that_encodes_none_are_taken_as_they_are() -> None:
+    """Such a server says so by not saying anything of it."""
+    entry = (
+        "<Contents><Key>in/a+b%20c.mp4</Key><Size>3</Size><ETag>e</ETag>"
+        "<LastModified>2026-01-02T03:04:05.000Z</LastModified></Contents>"
+    )
+    page = f"<ListBucketResult>{entry}</ListBucketResult>".encode()
+
+    class Old(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Old) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        access = S3Access(f"http://127.0.0.1:{server.server_port}", "us-east-1", "bucket")
+        found = [one.key for one in list_objects(access, "in/")]
+
+    assert ["in/a+b%20c.mp4"] == found
 
 
 @pytest.mark.s3

@@ -38,6 +38,7 @@ class Export:
         Raises:
             ExportRefused: The format is unknown, or demands what is not there.
         """
+        self._folder: Path | None = None
         if is_own_code(run.pipeline):
             # Their code belongs into workers; the server holds the passwords.
             raise ExportRefused(
@@ -47,19 +48,20 @@ class Export:
         if not run.out.startswith("file://"):
             raise ExportRefused("The run's outputs are not on the server's disk.")
         below.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix=BEGINNING, dir=below))
+        folder = self._folder = Path(tempfile.mkdtemp(prefix=BEGINNING, dir=below))
         try:
-            remarks = export_run(run.pipeline, dialect, uri_path(run.out), self._folder, options)
+            remarks = export_run(run.pipeline, dialect, uri_path(run.out), folder, options)
             if remarks:
                 text = "\n".join(remarks) + "\n"
-                (self._folder / REMARKS_FILE).write_text(text, encoding="utf-8")
+                (folder / REMARKS_FILE).write_text(text, encoding="utf-8")
         except BaseException:
             self.drop()
             raise
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from zipping.stream(self._entries())
+            if self._folder is not None:
+                yield from zipping.stream(_entries(self._folder))
         finally:
             self.drop()
 
@@ -69,13 +71,8 @@ class Export:
 
     def drop(self) -> None:
         """Remove the files."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _entries(self) -> Iterator[zipping.Entry]:
-        for path in sorted(self._folder.rglob("*")):
-            if path.is_file():
-                name = path.relative_to(self._folder).as_posix()
-                yield name, os.stat(path).st_mtime_ns, _pieces(path)
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def offered(pipeline: str) -> list[str]:
@@ -95,6 +92,13 @@ def sweep(below: Path) -> None:
         with suppress(OSError):
             if time.time() - folder.stat().st_mtime > LONGEST_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _entries(folder: Path) -> Iterator[zipping.Entry]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            name = path.relative_to(folder).as_posix()
+            yield name, os.stat(path).st_mtime_ns, _pieces(path)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

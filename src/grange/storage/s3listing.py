@@ -67,8 +67,10 @@ def list_objects(access: S3Access, prefix: str, *, most: int = 1000) -> Iterator
         if after:
             query["continuation-token"] = after
         page = _parsed(_ask(access, query))
+        # A server that knows no such encoding gives keys as they are.
+        encoded = page.findtext("EncodingType") == "url"
         for entry in page.iter("Contents"):
-            yield _object(entry)
+            yield _object(entry, encoded=encoded)
         after = page.findtext("NextContinuationToken") or ""
         if page.findtext("IsTruncated") != "true" or not after:
             return
@@ -141,13 +143,14 @@ def _parsed(content: bytes) -> ET.Element:
     return root
 
 
-def _object(entry: ET.Element) -> S3Object:
+def _object(entry: ET.Element, *, encoded: bool) -> S3Object:
+    key = entry.findtext("Key") or ""
     try:
         modified = datetime.fromisoformat(entry.findtext("LastModified") or "")
         # Not by way of a float, which has no room for nanoseconds.
         seconds = int(modified.replace(microsecond=0, tzinfo=modified.tzinfo or UTC).timestamp())
         return S3Object(
-            key=unquote_plus(entry.findtext("Key") or "", errors="surrogateescape"),
+            key=unquote_plus(key, errors="surrogateescape") if encoded else key,
             size=int(entry.findtext("Size") or ""),
             etag=entry.findtext("ETag") or "",
             modified_ns=seconds * 10**9 + modified.microsecond * 1000,
