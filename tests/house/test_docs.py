@@ -40,7 +40,8 @@ def _examples() -> list[tuple[str, str]]:
         (page.name, line)
         for page in PAGES
         for block in _blocks(page, "sh")
-        for line in block.splitlines()
+        # A line that goes on behind a backslash is one.
+        for line in block.replace("\\\n", " ").splitlines()
         if line.startswith("grange ")
     ]
 
