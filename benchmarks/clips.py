@@ -17,6 +17,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from grange.pipelines.base import Item, PartResult
 from grange.pipelines.wildlife.kit import Kit, kit_of
@@ -24,6 +25,7 @@ from grange.pipelines.wildlife.media.decoding import Frame, VideoReader
 from grange.pipelines.wildlife.media.indexing import index_video
 from grange.pipelines.wildlife.media.videos import VideoInfo
 from grange.pipelines.wildlife.merging import Merge
+from grange.pipelines.wildlife.models import graphs
 from grange.pipelines.wildlife.models.opening import open_classifier, open_detector, open_pose
 from grange.pipelines.wildlife.parameters import WildlifeParameters
 from grange.pipelines.wildlife.reading import clock_of
@@ -35,7 +37,8 @@ from grange.pipelines.wildlife.writing import PartWriter
 JSON = Any
 
 WIDTH, HEIGHT, FPS = 640, 360, 30
-# A thread for each core: what ONNX Runtime takes when nobody says how many.
+# Instead of a number of threads: a session without options, which takes a thread for each core,
+# and lets those that wait for work spin.
 AS_IT_COMES = 0
 
 
@@ -125,7 +128,16 @@ class Warm(Loaded):
         return self
 
     def _open(self, opening: Callable[..., Any], manifest: object) -> Any:  # noqa: ANN401
-        return opening(manifest, threads=self._threads)
+        if self._threads != AS_IT_COMES:
+            return opening(manifest, threads=self._threads)
+        with patch.object(graphs, "_session", _session_as_it_comes):
+            return opening(manifest, threads=1)
+
+
+def _session_as_it_comes(data: bytes, *_others: object) -> Any:  # noqa: ANN401
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
 
 
 def one_pass(clip: Path, out: Path, params: WildlifeParameters, models: Loaded) -> None:
