@@ -22,7 +22,7 @@ from grange.pipelines.wildlife.media.videos import VideoInfo
 from grange.pipelines.wildlife.parameters import WildlifeParameters
 from grange.pipelines.wildlife.records import Spool, frame_of
 from grange.pipelines.wildlife.results import Kind, Media
-from grange.pipelines.wildlife.stages import SKIPPED
+from grange.pipelines.wildlife.stages import DAMAGED, SKIPPED
 from grange.pipelines.wildlife.tally import Tally
 from grange.pipelines.wildlife.tracking import Tracker
 from grange.pipelines.wildlife.writing import LABELLED_STILL, LINES, SECONDS_DIGITS, THUMB
@@ -177,13 +177,18 @@ class Gathered:
     thumb: Path | None = None
     best: list[float] = field(default_factory=list)
     skipped: int = 0
+    damaged: int = 0
 
     @property
     def loss(self) -> str:
         """What of the video was not seen, in words; empty when it is whole."""
-        frames = "frame" if self.skipped == 1 else "frames"
-        damaged = f"{self.skipped} {frames} could not be decoded." if self.skipped else ""
-        return f"{self.info.loss} {damaged}".strip()
+        told = [self.info.loss] if self.info.loss else []
+        if self.skipped:
+            frames = "frame" if self.skipped == 1 else "frames"
+            told.append(f"{self.skipped} {frames} could not be decoded.")
+        if self.damaged:
+            told.append("Frames behind a damaged one may look wrong.")
+        return " ".join(told)
 
     def take(self, part: PartResult) -> None:
         """Note the files of the next part."""
@@ -191,4 +196,5 @@ class Gathered:
         if score is not None and score > self.best:
             self.best, self.thumb = score, part.folder / THUMB
         self.skipped += part.data["seen"].get(SKIPPED, 0)
+        self.damaged += part.data["seen"].get(DAMAGED, 0)
         self.labelled.extend(part.folder / name for name in part.data["labelled"])

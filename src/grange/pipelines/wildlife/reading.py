@@ -14,7 +14,7 @@ from grange.pipelines.wildlife.media.probe import kind_of
 from grange.pipelines.wildlife.media.videos import Segment, VideoInfo
 from grange.pipelines.wildlife.results import Kind
 from grange.pipelines.wildlife.sampling import Clock, Sampling, wanted_frames
-from grange.pipelines.wildlife.stages import FINDING, SKIPPED, Loaded, Piece, Stages, Stretch
+from grange.pipelines.wildlife.stages import DAMAGED, FINDING, SKIPPED, Loaded, Piece, Stages, Stretch
 
 JSON = Any
 
@@ -66,6 +66,7 @@ def pieces_of(
             wanted = wanted_frames(sampling, clock_of(info), segment.before)
             yield from _cut(reader.frames(segment, wanted), size, stretch, loaded)
             stages.seen[SKIPPED] = reader.skipped
+            stages.seen[DAMAGED] = reader.damaged
 
 
 def _address(digest: str, info: VideoInfo, segment: Segment, sampling: Sampling) -> str:

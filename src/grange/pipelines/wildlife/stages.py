@@ -50,6 +50,8 @@ POSING: Final = "posing"
 FINDINGS_VERSION: Final = 1
 # Wanted frames that could not be decoded are counted beside what the stages have seen.
 SKIPPED: Final = "skipped"
+# And all damaged ones: the frames behind them may look wrong.
+DAMAGED: Final = "damaged"
 
 
 class Loaded:

@@ -26,6 +26,8 @@ class Lane:
 
     def __init__(self, told: VideoCodecContext, threads: int = 1) -> None:
         """Take what a container tells of a stream."""
+        # Packets that no frame came of, since they are damaged.
+        self.faults = 0
         self._told = told
         self._threads = threads
         self._context: VideoCodecContext | None = None
@@ -42,6 +44,7 @@ class Lane:
         try:
             return context.decode(packet)
         except av.FFmpegError:
+            self.faults += 1
             return []
 
     def drain(self) -> Iterator[VideoFrame]:

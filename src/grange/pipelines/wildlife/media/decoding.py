@@ -55,6 +55,8 @@ class VideoReader:
         """
         # Wanted frames that could not be decoded, of all that was read so far.
         self.skipped = 0
+        # Frames, wanted or not, that were damaged, as far as the decoder has seen it.
+        self.damaged = 0
         self._path = path
         self._info = info
         self._threads = threads
@@ -86,7 +88,8 @@ class VideoReader:
     def frames(self, segment: Segment, wanted: Wanted) -> Iterator[Frame]:
         """The wanted frames of a segment, by ascending number.
 
-        A wanted frame that can't be decoded is left out, and counted in `skipped`.
+        A wanted frame that can't be decoded is left out, and counted in `skipped`. Others that
+        are damaged are counted in `damaged`: what is decoded with their help may look wrong.
 
         Raises:
             InputUnreadable: The disk does not give the file.
@@ -99,11 +102,13 @@ class VideoReader:
             places = _Places(segment, stretch, counted=self._info.counted)
             for decoded in self._decoded(lane, segment, stretch, numbers):
                 number = places.number(decoded)
+                self.damaged += decoded.is_corrupt
                 if number in numbers and not decoded.is_corrupt:
                     missing -= 1
                     yield self._frame(number, decoded)
                     if not missing:
                         break
+            self.damaged += lane.faults
         self.skipped += missing
 
     def _stretch(self, segment: Segment) -> Stretch:
