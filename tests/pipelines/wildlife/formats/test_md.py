@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 
 from grange.errors import FormatInvalid
-from grange.pipelines.wildlife.formats import cocoframes, md, naming
+from grange.pipelines.wildlife.formats import cocoframes, jsontext, md, naming
 from grange.pipelines.wildlife.formats.dialects import export
 from grange.pipelines.wildlife.formats.md import (
     ResultsFile,
@@ -107,7 +107,7 @@ def _many(count: int) -> Results:
 def test_an_item_of_many_detections_is_exported_in_little_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dialect: str
 ) -> None:
-    """They are read from the file each time, and what is written is the same."""
+    """They are read from their place each time, and what is written is the same."""
     (tmp_path / "report").mkdir()
     write_results(_many(1500), tmp_path / "report" / "detections.json")
     for name in ("whole", "pieces"):
@@ -141,6 +141,28 @@ def test_many_detections_are_a_sequence(tmp_path: Path, monkeypatch: pytest.Monk
         list(video.detections),
     )
     assert results.media[0].detections[7:9] == video.detections[7:9]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_many_detections_are_found_again_where_they_lie(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
+    """Wherever in the file that is, with letters of any length before it."""
+    monkeypatch.setattr(jsontext, "CHUNK_CHARACTERS", 300)
+    monkeypatch.setattr(md, "HELD", 3)
+    names = ["Füchse/ä.jpg", "狐/🦊.jpg", "plain.jpg"]
+    found = [{"category": "1", "conf": n / 10, "bbox": [0, 0, 1, 1]} for n in range(9)]
+    entries = [{"file": name, "species": name, "detections": found} for name in names]
+    document = {"ß": "🦊", "images": entries, "detection_categories": {"1": "animal"}}
+    text = mark + json.dumps(document, ensure_ascii=False, indent=1)
+    (tmp_path / "a.json").write_text(text, encoding="utf-8")
+
+    media = list(ResultsFile(tmp_path / "a.json"))
+
+    assert names == [one.file for one in media]
+    for one in media:
+        assert not isinstance(one.detections, tuple)
+        assert [n / 10 for n in range(9)] == [each.conf for each in one.detections]
 
 
 def test_a_rate_with_digits_is_the_exact_one(tmp_path: Path) -> None:

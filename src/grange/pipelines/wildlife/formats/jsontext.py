@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,15 +26,17 @@ _SPACE = " \t\n\r"
 
 
 @contextmanager
-def open_json(path: Path) -> Iterator[JsonText]:
-    """The values of a JSON file.
+def open_json(path: Path, place: int = 0) -> Iterator[JsonText]:
+    """The values of a JSON file, or those from a `JsonText.place` of it on.
 
     Raises:
         FormatInvalid: It can't be read.
     """
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            yield JsonText(file, path.name)
+        with path.open("rb") as file:
+            begin = place or (len(BOM_UTF8) if file.read(len(BOM_UTF8)) == BOM_UTF8 else 0)
+            file.seek(begin)
+            yield JsonText(io.TextIOWrapper(file, encoding="utf-8", newline=""), path.name, begin)
     except UnicodeDecodeError as error:
         raise FormatInvalid(f"{path.name!r} is no JSON: it is not text in UTF-8.") from error
     except OSError as error:
@@ -43,15 +47,23 @@ def open_json(path: Path) -> Iterator[JsonText]:
 class JsonText:
     """The values of one JSON text, in their order; each has to be read or entered once."""
 
-    def __init__(self, file: IO[str], name: str) -> None:
-        """Read from the file's place on; `name` is what errors call it."""
+    def __init__(self, file: IO[str], name: str, begin: int = 0) -> None:
+        """Read from the file's place on; `name` is what errors call it.
+
+        `begin` says how many bytes of it lie before that place.
+        """
         self._file = file
         self._name = name
         self._text = ""
         self._at = 0
-        self._before = 0
+        self._before = begin
         self._ended = False
         self._decoder = json.JSONDecoder(parse_constant=self._no_number)
+
+    @property
+    def place(self) -> int:
+        """The byte of the file at which what comes next begins, or the space before it."""
+        return self._before + _bytes_in(self._text[: self._at])
 
     def peek(self) -> str:
         """The first character of what comes next; empty at the end."""
@@ -160,7 +172,7 @@ class JsonText:
             self._wrong(f"a single value has more than {MOST_CHARACTERS:,} characters")
         piece = self._file.read(max(CHUNK_CHARACTERS, waiting))
         self._ended = not piece
-        self._before += self._at
+        self._before = self.place
         self._text = self._text[self._at :] + piece
         self._at = 0
         return bool(piece)
@@ -174,8 +186,12 @@ class JsonText:
         self._wrong(f"{name} is no number")
 
     def _wrong(self, what: str, at: int | None = None) -> NoReturn:
-        place = self._before + (self._at if at is None else at)
+        place = self._before + _bytes_in(self._text[: self._at if at is None else at])
         raise FormatInvalid(
-            f"{self._name!r} is no JSON that can be used: {what} (at character {place:,}).",
+            f"{self._name!r} is no JSON that can be used: {what} (at byte {place:,}).",
             hint="It may have been cut off while it was copied or written.",
         )
+
+
+def _bytes_in(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())

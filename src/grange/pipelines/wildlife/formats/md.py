@@ -149,12 +149,12 @@ class ResultsFile:
         """The next item; if much was found in it, that is left in the file."""
         where = f"images[{number}]"
         fields: dict[str, JSON] = {}
-        count = 0
+        count = place = 0
         for name in text.members():
             if name != "detections" or text.peek() != "[":
                 fields[name] = text.value()
                 continue
-            fields[name] = []
+            fields[name], place = [], text.place
             for count, _ in enumerate(text.elements(), start=1):
                 if count > HELD:
                     fields[name] = []
@@ -164,7 +164,8 @@ class ResultsFile:
         media = media_of(fields, where, self.head)
         if count <= HELD or media.failure:
             return media
-        return replace(media, detections=_Left(self._path, number, count, (self.head, media.kind)))
+        left = _Left(self._path, place, count, (where, self.head, media.kind))
+        return replace(media, detections=left)
 
     def _shared(self) -> dict[str, JSON]:
         found: dict[str, JSON] = {}
@@ -181,29 +182,23 @@ class ResultsFile:
 
 
 class _Left(Sequence[Detection]):
-    """The detections of an item of which there are many: read from the file each time."""
+    """The detections of an item of which there are many: read from their place each time."""
 
-    def __init__(self, path: Path, number: int, count: int, how: tuple[Results, Kind]) -> None:
+    def __init__(self, path: Path, place: int, count: int, how: tuple[str, Results, Kind]) -> None:
         self._path = path
-        self._number = number
+        self._place = place
         self._count = count
-        self._head, self._kind = how
+        self._where, self._head, self._kind = how
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[Detection]:
-        with open_json(self._path) as text:
-            for name in text.members():
-                if name != "images":
-                    text.skip()
-                    continue
-                for number, _ in enumerate(text.elements()):
-                    if number != self._number:
-                        text.skip()
-                        continue
-                    yield from self._found(text)
-                    return
+        in_video = self._kind is Kind.VIDEO
+        with open_json(self._path, self._place) as text:
+            for number, _ in enumerate(text.elements()):
+                where = f"{self._where}.detections[{number}]"
+                yield detection_of(text.value(), where, self._head, in_video=in_video)
 
     @overload
     def __getitem__(self, place: int) -> Detection: ...
@@ -213,16 +208,6 @@ class _Left(Sequence[Detection]):
 
     def __getitem__(self, place: int | slice) -> Detection | Sequence[Detection]:
         return tuple(self)[place]
-
-    def _found(self, text: JsonText) -> Iterator[Detection]:
-        in_video = self._kind is Kind.VIDEO
-        for name in text.members():
-            if name != "detections":
-                text.skip()
-                continue
-            for place, _ in enumerate(text.elements()):
-                where = f"images[{self._number}].detections[{place}]"
-                yield detection_of(text.value(), where, self._head, in_video=in_video)
 
 
 def _head(results: Results, *, plain: bool) -> dict[str, JSON]:
