@@ -155,6 +155,27 @@ def test_species_of_a_detector_stand_in_for_a_classifier(
     assert ["red deer", "green deer", "blue deer"] == list(_species(named).values())
 
 
+@pytest.mark.parametrize("level", [230, 90])
+def test_what_a_detector_calls_it_is_known_whoever_names_it(
+    tmp_path: Path, zoo: Zoo, add: Callable[..., str], level: int
+) -> None:
+    """With a classifier after a run without one, and the other way round, nothing is mixed up."""
+    own = {"classes": ["deer", "boar", "person"], "counts_as": ["animal", "animal", "person"]}
+    boar = Thing(DEER.x, DEER.y, DEER.width, DEER.height, 0.9, kind=1)
+    name = add("own", boar, **own)
+    file = _light(tmp_path / "a.png", level)
+    alone, named = zoo | {"detector": name, "classifier": "none"}, zoo | {"detector": name}
+    for number, (before, after) in enumerate([(alone, named), (named, alone)]):
+        kept: dict[str, bytes] = {}
+        take(file, tmp_path / f"before-{number}", kept, **before)
+
+        again = take(file, tmp_path / f"again-{number}", kept, **after)
+        fresh = take(file, tmp_path / f"fresh-{number}", **after)
+
+        assert 0 == again.seen["finding"]
+        assert fresh["detections.json"] == again["detections.json"]
+
+
 def _species(taken: Any) -> dict[str, str]:
     import json
 

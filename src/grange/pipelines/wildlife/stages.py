@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from grange.pipelines.wildlife.models.interface import (
         Classifier,
         Detector,
-        Found,
         PoseModel,
         Prepared,
     )
@@ -47,7 +46,7 @@ NAMING: Final = "naming"
 POSING: Final = "posing"
 # What is kept is of no use any more once this is another: count it up whenever the stages find
 # something else in the same pixels with the same models.
-FINDINGS_VERSION: Final = 1
+FINDINGS_VERSION: Final = 2
 # Wanted frames that could not be decoded are counted beside what the stages have seen.
 SKIPPED: Final = "skipped"
 # And all damaged ones: the frames behind them may look wrong.
@@ -190,38 +189,37 @@ class Stages:
 
     def _find(self, piece: Piece) -> list[list[Detection]]:
         known = piece.stretch.known.get(FINDING)
-        if known is not None:
-            return [
-                [self._again(frame, one) for one in known.get(frame.number, ())]
-                for frame in piece.frames
-            ]
+        if known is None:
+            known = self._detect(piece)
+            piece.stretch.found.setdefault(FINDING, []).extend(map(list, known.items()))
+        return [
+            [self._detection(frame, *one) for one in known.get(frame.number, ())]
+            for frame in piece.frames
+        ]
+
+    def _detect(self, piece: Piece) -> dict[int, JSON]:
+        """What the detector finds, by frame, as it is kept: whatever else is asked for."""
         answers = []
         if piece.prepared:
             answers = self._loaded.detector.detect(piece.prepared, self._kit.threshold)
         self.seen[FINDING] += len(answers)
-        found = [
-            [self._detection(frame, one) for one in answer]
+        return {
+            frame.number: [
+                [one.category, rounded_conf(one.conf), rounded_box(one.box), one.kind]
+                for one in answer
+            ]
             for frame, answer in zip(piece.frames, answers, strict=True)
-        ]
-        piece.stretch.found.setdefault(FINDING, []).extend(
-            [frame.number, [[one.category, one.conf, one.box, one.guesses] for one in detections]]
-            for frame, detections in zip(piece.frames, found, strict=True)
-        )
-        return found
+        }
 
-    def _again(self, frame: Frame, plain: JSON) -> Detection:
-        category, conf, box, said = plain
-        return Detection(category, conf, tuple(box), self._frame(frame), None, guesses_of(said))
-
-    def _detection(self, frame: Frame, found: Found) -> Detection:
-        conf = rounded_conf(found.conf)
+    def _detection(
+        self, frame: Frame, category: str, conf: float, box: Sequence[float], kind: int
+    ) -> Detection:
+        x, y, width, height = box
         species = self._kit.species if self._kit.classifier is None else {}
-        own = species.get(str(found.kind), "")
-        named = own and own != self._kit.detector.categories.get(found.category)
-        guesses = ((str(found.kind), conf),) if named else ()
-        return Detection(
-            found.category, conf, rounded_box(found.box), self._frame(frame), None, guesses
-        )
+        own = species.get(str(kind), "")
+        named = own and own != self._kit.detector.categories.get(category)
+        guesses = ((str(kind), conf),) if named else ()
+        return Detection(category, conf, (x, y, width, height), self._frame(frame), None, guesses)
 
     def _frame(self, frame: Frame) -> int | None:
         return frame.number if self._in_video else None
