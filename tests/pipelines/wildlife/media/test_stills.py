@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -79,6 +80,18 @@ def test_colours_are_rgb_whatever_was_stored(tmp_path: Path) -> None:
     assert np.array_equal(found["grey.png"], found["grey-alpha.png"])
     assert np.abs(found["palette.png"].astype(int) - PLAIN).max() < 30
     assert (found["clear.png"] == 255).all()
+
+
+def test_deep_pictures_take_little_memory(tmp_path: Path) -> None:
+    """Of a few hundred kB, a hundred million pixels can be made."""
+    Image.fromarray(np.zeros((1000, 1000), np.uint16)).save(tmp_path / "deep.png")
+
+    tracemalloc.start()
+    open_still(tmp_path / "deep.png")
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak_bytes < 12 * 1000 * 1000
 
 
 @pytest.mark.parametrize(("top", "kind"), [(65535, "PNG"), (4095, "TIFF"), (255, "PNG")])

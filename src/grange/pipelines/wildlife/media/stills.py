@@ -158,7 +158,7 @@ def _pixels(image: Image.Image) -> Pixels:
     elif upright.has_transparency_data:
         paper = Image.new("RGBA", upright.size, _PAPER)
         upright = Image.alpha_composite(paper, upright.convert("RGBA"))
-    return np.array(upright.convert("RGB"))
+    return np.array(upright if upright.mode == "RGB" else upright.convert("RGB"))
 
 
 def _shallow(deep: NDArray[Any]) -> Pixels:
@@ -166,8 +166,9 @@ def _shallow(deep: NDArray[Any]) -> Pixels:
     if deep.dtype.kind == "f":
         known = np.nan_to_num(deep, nan=0.0, posinf=0.0, neginf=0.0).clip(min=0.0)
         return np.asarray(known * (255.0 / max(1.0, float(known.max()))) + 0.5, np.uint8)
-    known = deep.astype(np.int64).clip(min=0)
-    bits = max(_BYTE_BITS, int(known.max()).bit_length())
+    # In the width that the values have: a large picture is small as a file, and not here.
+    bits = max(_BYTE_BITS, max(0, int(deep.max())).bit_length())
+    known = np.maximum(deep, 0) if deep.dtype.kind == "i" else deep
     return np.asarray(known >> (bits - _BYTE_BITS), np.uint8)
 
 
