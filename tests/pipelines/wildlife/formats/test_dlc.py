@@ -87,6 +87,18 @@ def test_what_would_have_too_many_cells_is_refused(tmp_path: Path) -> None:
         dlc.write_csv(tmp_path / "a.csv", HEAD, video)
 
 
+def test_what_would_take_too_much_memory_is_refused(tmp_path: Path) -> None:
+    """A wide table of pandas' is written at once; the one of text is not."""
+    found = [Detection("1", 0.9, (0, 0, 1, 1), 0, track, (), POSE) for track in range(1, 60)]
+    video = replace(_video(*found), frames=10**5)
+
+    with pytest.raises(ExportRefused, match="memory") as caught:
+        dlc.write_h5(tmp_path / "a.h5", HEAD, video)
+
+    assert "dlc-csv" in caught.value.hint
+    assert [] == list(tmp_path.iterdir())
+
+
 def test_a_video_of_unknown_size_is_refused(tmp_path: Path) -> None:
     """Pixels need a size."""
     video = replace(_video(Detection("1", 0.9, (0, 0, 1, 1), 0, 1, (), POSE)), width=0)

@@ -29,6 +29,8 @@ COORDS: Final = ("x", "y", "likelihood")
 MOST_CELLS: Final = 200_000_000
 # HDF5 keeps the names of a table's columns in one header of 64 KiB.
 MOST_COLUMNS_OF_TABLES: Final = 500
+# A wider table is written at once: it has to fit into memory several times over.
+MOST_CELLS_AT_ONCE: Final = 20_000_000
 _ROWS_AT_ONCE: Final = 10_000
 # What individuals are called: by the number of their track, or by their place among the others.
 _TRACK: Final = "track"
@@ -76,7 +78,7 @@ def write_csv(path: Path, head: Results, media: Media) -> None:
     Raises:
         ExportRefused: The size of its picture is not known, or the table would be far too large.
     """
-    individuals = _individuals(media, head)
+    individuals, _ = _individuals(media, head)
     columns = list(_columns(head, individuals))
     nothing = [""] * (len(head.keypoints) * len(COORDS))
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -99,9 +101,15 @@ def write_h5(path: Path, head: Results, media: Media) -> None:
         ExtraMissing: pandas or PyTables is not installed.
     """
     pandas = _pandas()
-    individuals = _individuals(media, head)
+    individuals, frames = _individuals(media, head)
     columns = pandas.MultiIndex.from_tuples(_columns(head, individuals), names=LEVELS)
     in_pieces = len(columns) <= MOST_COLUMNS_OF_TABLES
+    if not in_pieces and len(columns) * frames > MOST_CELLS_AT_ONCE:
+        raise ExportRefused(
+            f"{media.file!r} has so many individuals and frames that its .h5 would take more "
+            "memory than there may be.",
+            hint="Use --to dlc-csv, which takes none.",
+        )
     rows, first = iter(_rows(media)), 0
     with warnings.catch_warnings(), pandas.HDFStore(str(path), mode="w") as store:
         # That there are many columns is no news.
@@ -152,8 +160,11 @@ def _columns(head: Results, individuals: Iterable[str]) -> Iterator[tuple[str, s
                 yield scorer, individual, keypoint, coord
 
 
-def _individuals(media: Media, head: Results) -> tuple[str, ...]:
-    """All who are seen in a video: its tracks, then as many as are seen at once without one."""
+def _individuals(media: Media, head: Results) -> tuple[tuple[str, ...], int]:
+    """All who are seen in a video: its tracks, then as many as are seen at once without one.
+
+    With them comes how many frames the table has.
+    """
     if not media.width or not media.height:
         raise ExportRefused(
             f"The size of {media.file!r} is not known, so its poses can't be said in pixels.",
@@ -175,7 +186,7 @@ def _individuals(media: Media, head: Results) -> tuple[str, ...]:
             "every frame, individual and point.",
             hint="Use another format, such as coco-keypoints or md.",
         )
-    return tuple(names)
+    return tuple(names), frames
 
 
 def _rows(media: Media) -> Iterator[Seen]:
