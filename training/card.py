@@ -5,8 +5,9 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from training.data import LEAST_SIDE, LEAST_VISIBLE
+from training.data import LEAST_AREA, LEAST_VISIBLE
 from training.evaluate import Measured
+from training.history import recorded
 from training.scenes import CATEGORIES, KEYPOINTS, SPECIES
 
 Speeds = dict[str, tuple[float, float]]
@@ -23,7 +24,7 @@ def text(folder: Path, measured: Measured, speeds: Speeds) -> str:
                 _detection(folder, measured),
                 _poses(measured),
                 _species(measured),
-                _training(),
+                _training(folder),
             )
         )
         + "\n"
@@ -90,8 +91,8 @@ walk, trot, stand and graze, people walk, and cars drive. Trunks, bushes, rocks 
 parts of them. The models learn from 2000 scenes of three moments each. What follows is measured
 on other scenes, from seeds that no training has seen, one moment each.
 
-A body counts if at least {LEAST_VISIBLE:.0%} of it shows and its box is {LEAST_SIDE} pixels or more
-long. Finding a lesser one is neither right nor wrong."""
+A body counts if at least {LEAST_VISIBLE:.0%} of it shows and its box covers {LEAST_AREA} pixels or
+more (20 × 20). Finding a lesser one is neither right nor wrong."""
 
 
 def _detection(folder: Path, measured: Measured) -> str:
@@ -150,11 +151,21 @@ are what the model says:
 {_table(f"| | {' | '.join(SPECIES)} |", rows)}"""
 
 
-def _training() -> str:
-    return """\
+def _training(folder: Path) -> str:
+    rows = [
+        f"| {task} | {number} | {stage.steps} | {stage.batch} | {stage.rate} | {stage.processes} |"
+        for task, stages in recorded(folder).items()
+        for number, stage in enumerate(stages, start=1)
+    ]
+    return f"""\
 ## Training
 
-`make train` renders the data, trains the three models on the processor from a fixed seed, exports
-them to ONNX (opset 17), checks that ONNX Runtime computes what PyTorch does, writes the manifests
-with the files' checksums, and writes this card. The networks are plain convolutions with residual
-blocks, half a million weights each or fewer; see `training/networks.py`."""
+`make train` renders the data, trains the three models on the processor, exports them to ONNX
+(opset 17), checks that ONNX Runtime computes what PyTorch does, writes the manifests with the
+files' checksums, and writes this card. The networks are plain convolutions with residual blocks,
+half a million weights each or fewer; see `training/networks.py`. These files were made in the
+stages below, each from the weights of the one before (`--from`). Seeds are fixed, but sums over
+several threads or processes differ in their last digits, so that training again gives models
+that are as good, and not the same bytes.
+
+{_table("| model | stage | steps | pictures a step | highest rate | processes |", rows)}"""

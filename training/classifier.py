@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from training.crops import augmented
 from training.data import Array, Rendered
-from training.fitting import Jitter, Plan, fit, quickly
+from training.fitting import Jitter, Lesson, Plan, fit, quickly
 from training.networks import Classifier
 from training.scenes import SPECIES
 
@@ -21,16 +21,19 @@ STD = (0.229, 0.224, 0.225)
 def train(rendered: Rendered, plan: Plan) -> Classifier:
     """Train a classifier."""
     torch.manual_seed(7)
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(plan.seed)
     jitter = Jitter(rng)
     mean, std = (torch.tensor(values)[None, :, None, None] for values in (MEAN, STD))
 
-    def loss(network: nn.Module, rows: Array) -> Tensor:
+    def prepare(rows: Array) -> tuple[Tensor, Tensor]:
         crops, _ = augmented(rendered, rows, INPUT[0], rng)
-        species = torch.from_numpy(rendered.species[rows])
-        return functional.cross_entropy(
-            quickly(network, (jitter(crops) - mean) / std), species, label_smoothing=0.05
-        )
+        return (jitter(crops) - mean) / std, torch.from_numpy(rendered.species[rows])
 
-    network: Classifier = fit(Classifier(len(SPECIES)), len(rendered.crops), plan, loss)
+    network: Classifier = fit(
+        Classifier(len(SPECIES)), len(rendered.crops), plan, Lesson(prepare, _loss)
+    )
     return network
+
+
+def _loss(network: nn.Module, crops: Tensor, species: Tensor) -> Tensor:
+    return functional.cross_entropy(quickly(network, crops), species, label_smoothing=0.05)

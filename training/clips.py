@@ -24,6 +24,13 @@ from training.scenes import Scene
 
 TICKS = 90_000  # a second, in the time base of every clip
 EXACT = Interpolation.BILINEAR | Interpolation.BITEXACT | Interpolation.ACCURATE_RND
+# Nothing may depend on frames to come, on the processor, or on how many of them there are.
+X264 = {
+    "preset": "superfast",
+    "crf": "23",
+    "x264-params": "threads=1:lookahead-threads=1:sliced-threads=0:cpu-independent=1:bframes=0:"
+    "rc-lookahead=0:sync-lookahead=0:mbtree=0:open-gop=0:scenecut=0",
+}
 TAKEN = 0x9003  # EXIF: DateTimeOriginal
 EXIF = 0x8769
 
@@ -50,7 +57,7 @@ def write_clip(  # noqa: PLR0913 - what a camera can be set to
         if started is not None:
             moment = started.astimezone(UTC) if started.tzinfo else started
             container.metadata["creation_time"] = f"{moment:%Y-%m-%dT%H:%M:%S}.000000Z"
-        options = {"crf": "23", "preset": "veryfast"} if codec == "libx264" else {}
+        options = X264 if codec == "libx264" else {}
         stream = cast("VideoStream", container.add_stream(codec, rate=rate, options=options))
         stream.width, stream.height = scene.size
         stream.pix_fmt = "yuv420p"

@@ -30,7 +30,7 @@ CROP_SCALE = 1.6
 GREY = (114, 114, 114)
 
 # What is smaller, or shows less of itself, is neither asked for nor held against a model.
-LEAST_SIDE = 20
+LEAST_AREA = 400  # of its box, in pixels
 LEAST_VISIBLE = 0.35
 
 
@@ -64,8 +64,8 @@ class Rendered:
 
 def counts(truth: Truth) -> bool:
     """Say whether a model is asked for this body."""
-    long = max(truth.bbox[2:])
-    return truth.visible >= LEAST_VISIBLE and long >= LEAST_SIDE
+    _, _, width, height = truth.bbox
+    return truth.visible >= LEAST_VISIBLE and width * height >= LEAST_AREA
 
 
 def square(

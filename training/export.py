@@ -27,8 +27,8 @@ FACTS: dict[str, dict[str, Any]] = {
         "std": (1.0, 1.0, 1.0),
         "resize": "letterbox",
         "classes": CATEGORIES,
-        "typical_threshold": 0.3,
-        "conservative_threshold": 0.1,
+        "typical_threshold": 0.4,
+        "conservative_threshold": 0.2,
         "iou_threshold": 0.6,
     },
     "classifier": {

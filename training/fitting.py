@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Plan:
     seed: int = 7
     decay: float = 0.02
     snapshots: Path | None = None
+    start: Path | None = None  # weights to go on from, as a snapshot has them
 
 
 def batches(count: int, plan: Plan) -> Iterator[Array]:
@@ -38,14 +40,32 @@ def batches(count: int, plan: Plan) -> Iterator[Array]:
         left = left[plan.batch :]
 
 
-def fit(
-    network: nn.Module, count: int, plan: Plan, loss: Callable[[nn.Module, Array], Tensor]
-) -> nn.Module:
-    """Train on `count` rows; `loss` says how wrong the network is on some of them.
+@dataclass(frozen=True)
+class Lesson:
+    """What a network learns: rows made ready, and how wrong it is on them."""
+
+    prepare: Callable[[Array], tuple[Tensor, Tensor]]
+    loss: Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+    def prepared(self, rows: Iterator[Array]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield what is ready, while the next is being made ready."""
+        with ThreadPoolExecutor(1) as beside:
+            coming = beside.submit(self.prepare, next(rows))
+            for following in rows:
+                ready, coming = coming, beside.submit(self.prepare, following)
+                yield ready.result()
+            yield coming.result()
+
+
+def fit(network: nn.Module, count: int, plan: Plan, lesson: Lesson) -> nn.Module:
+    """Train on `count` rows.
 
     Returns a copy of the network with averaged weights, ready for use. With `plan.snapshots`
-    those weights lie in that file as well, from every hundredth step.
+    those weights lie in that file as well, from every hundredth step. Where several processes
+    train together, each takes rows of its own, and all make the same steps.
     """
+    if plan.start is not None:
+        network.load_state_dict(torch.load(plan.start))
     network = network.to(memory_format=torch.channels_last).train()
     averaged = copy.deepcopy(network)
     optimiser = torch.optim.AdamW(network.parameters(), lr=plan.rate, weight_decay=plan.decay)
@@ -53,10 +73,11 @@ def fit(
         optimiser, plan.rate, total_steps=plan.steps, pct_start=0.1
     )
     began, recent = time.monotonic(), 0.0
-    for step, rows in enumerate(batches(count, plan), start=1):
-        wrong = loss(network, rows)
+    for step, (given, wanted) in enumerate(lesson.prepared(batches(count, plan)), start=1):
+        wrong = lesson.loss(network, given, wanted)
         optimiser.zero_grad()
         wrong.backward()
+        _agree(network)
         nn.utils.clip_grad_norm_(network.parameters(), 10.0)
         optimiser.step()
         schedule.step()
@@ -75,6 +96,18 @@ def quickly(network: nn.Module, pictures: Tensor) -> Tensor:
     with torch.autocast("cpu", torch.bfloat16):
         answer: Tensor = network(pictures)
     return answer.float()
+
+
+def _agree(network: nn.Module) -> None:
+    """Give all processes that train together the mean of their gradients."""
+    if not torch.distributed.is_initialized():
+        return
+    gradients = [weights.grad for weights in network.parameters() if weights.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    torch.distributed.all_reduce(flat)
+    flat /= torch.distributed.get_world_size()
+    for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(mean.view_as(gradient))
 
 
 @torch.no_grad()

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from training.crops import augmented
 from training.data import Array, Rendered
-from training.fitting import Jitter, Plan, fit, quickly
+from training.fitting import Jitter, Lesson, Plan, fit, quickly
 from training.networks import Pose
 from training.scenes import KEYPOINTS
 
@@ -22,21 +22,24 @@ HIDDEN = 0.4  # the peak of a keypoint that something hides
 def train(rendered: Rendered, plan: Plan) -> Pose:
     """Train a pose model."""
     torch.manual_seed(7)
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(plan.seed)
     jitter = Jitter(rng)
 
-    def loss(network: nn.Module, rows: Array) -> Tensor:
+    def prepare(rows: Array) -> tuple[Tensor, Tensor]:
         crops, points = augmented(rendered, rows, INPUT[0], rng)
-        wanted = heatmaps(points)
-        raw = quickly(network, jitter(crops))
-        wrong = functional.binary_cross_entropy_with_logits(raw, wanted, reduction="none")
-        # Of what a perfect answer would have, nothing counts.
-        least = functional.binary_cross_entropy(wanted, wanted, reduction="none")
-        return ((wrong - least) * (1 + 12 * wanted)).mean() * 20
+        return jitter(crops), heatmaps(points)
 
-    network: Pose = fit(Pose(len(KEYPOINTS)), len(rendered.crops), plan, loss)
+    network: Pose = fit(Pose(len(KEYPOINTS)), len(rendered.crops), plan, Lesson(prepare, _loss))
     network.raw = False
     return network
+
+
+def _loss(network: nn.Module, crops: Tensor, wanted: Tensor) -> Tensor:
+    raw = quickly(network, crops)
+    wrong = functional.binary_cross_entropy_with_logits(raw, wanted, reduction="none")
+    # Of what a perfect answer would have, nothing counts.
+    least = functional.binary_cross_entropy(wanted, wanted, reduction="none")
+    return ((wrong - least) * (1 + 12 * wanted)).mean() * 20
 
 
 def heatmaps(points: Tensor) -> Tensor:

@@ -14,6 +14,9 @@ from training.scenes.quadruped import Animal
 from training.scenes.shape import Colour
 from training.scenes.vehicle import Vehicle
 
+# How high somebody is in the picture, as a share of its height: from far away to close by.
+HEIGHTS = {"animal": (0.07, 1.0), "person": (0.14, 1.0), "vehicle": (0.08, 0.9)}
+
 
 @dataclass(frozen=True)
 class Actor:
@@ -77,11 +80,15 @@ class Actor:
 
 
 def draw_lots(
-    rng: np.random.Generator, lens: Lens, kind: str, height: tuple[float, float], number: int
+    rng: np.random.Generator,
+    lens: Lens,
+    kind: str,
+    height: tuple[float, float] | None,
+    number: int,
 ) -> Actor:
     """Choose somebody of a kind, and its way through the picture."""
     body, category, tall = _body(kind, rng)
-    low, high = (math.log(share * lens.size[1]) for share in height)
+    low, high = (math.log(share * lens.size[1]) for share in height or HEIGHTS[category])
     scale = math.exp(rng.uniform(low, high)) / tall
     # Nobody's feet are far below the picture, and nobody walks through the camera.
     feet = lens.size[1] * 1.06 - lens.horizon

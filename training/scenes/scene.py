@@ -44,7 +44,7 @@ class Scene:
         count: int | None = None,
         light: str | None = None,
         country: str | None = None,
-        height: tuple[float, float] = (0.07, 1.0),
+        height: tuple[float, float] | None = None,
         clutter: float = 1.0,
         started: datetime = STARTED,
         camera: str | None = None,
@@ -52,7 +52,7 @@ class Scene:
         """Make a scene of `count` visitors (none: 0), each of one of the kinds.
 
         A kind is a species, "person" or "vehicle"; `height` says between which shares of the
-        picture's height the visitors' heights lie.
+        picture's height the visitors' heights lie; people are higher than animals, if not said.
         """
         rng = np.random.default_rng([seed, 0])
         self.size = size
@@ -84,7 +84,7 @@ class Scene:
         rng: np.random.Generator,
         kinds: Sequence[str] | None,
         count: int | None,
-        height: tuple[float, float],
+        height: tuple[float, float] | None,
     ) -> list[Actor]:
         chosen = kinds or (*SPECIES, *SPECIES, "person", "person", "person", "vehicle", "vehicle")
         if count is None:
