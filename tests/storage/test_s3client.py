@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -179,22 +181,18 @@ def test_keys_of_a_server_that_encodes_none_are_taken_as_they_are() -> None:
     )
     page = f"<ListBucketResult>{entry}</ListBucketResult>".encode()
 
-    class Old(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(page)))
-            self.end_headers()
-            self.wfile.write(page)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Old) as server:
-        threading.Thread(target=server.handle_request, daemon=True).start()
-        access = S3Access(f"http://127.0.0.1:{server.server_port}", "us-east-1", "bucket")
+    with _answering(b"Content-Length: %d\r\n\r\n" % len(page) + page) as access:
         found = [one.key for one in list_objects(access, "in/")]
 
     assert ["in/a+b%20c.mp4"] == found
+
+
+def test_an_answer_that_breaks_off_is_said() -> None:
+    """Whoever looks again and again has to hear of it as of any other trouble."""
+    broken = b"Transfer-Encoding: chunked\r\n\r\nff\r\n<ListBucket"
+
+    with _answering(broken) as access, pytest.raises(StoreError, match="can't be reached"):
+        list(list_objects(access, "in/"))
 
 
 @pytest.mark.s3
@@ -245,3 +243,19 @@ def _check_no_secrets(error: GrangeError, bucket: Bucket) -> None:
     told = f"{error!r} {error} {error.hint}"
     hidden = (bucket.server.secret_key, bucket.server.access_key, bucket.server.url, "WRONGWRONG")
     assert not [one for one in hidden if one in told]
+
+
+@contextmanager
+def _answering(rest: bytes) -> Iterator[S3Access]:
+    """A server that gives one answer, which goes on so after its first line."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n" + rest)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answer) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        yield S3Access(f"http://127.0.0.1:{server.server_port}", "us-east-1", "bucket")

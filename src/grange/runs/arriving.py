@@ -165,7 +165,7 @@ class Scout:
             begun = time.monotonic()
             try:
                 self._look()
-            except (GrangeError, OSError) as error:
+            except Exception as error:  # noqa: BLE001  # without this thread nothing would arrive
                 self._lost(_words(error))
             else:
                 self._found()
@@ -256,7 +256,7 @@ class Scout:
             item, again = wanted
             try:
                 arrival = self._inbox.fetch(item, again=again)
-            except (GrangeError, OSError) as error:
+            except Exception as error:  # noqa: BLE001  # nor without this one
                 arrival = None
                 self._put_off(item.path)
                 self._note([_words(error)])
@@ -306,10 +306,13 @@ class Scout:
                 self._told(note)
 
 
-def _words(error: GrangeError | OSError) -> str:
+def _words(error: Exception) -> str:
     if isinstance(error, GrangeError):
         return f"{error.message} {error.hint}".strip()
-    return f"The system refused: {error}."
+    if isinstance(error, OSError):
+        return f"The system refused: {error}."
+    # Nobody knows whose words these are, or what they would tell.
+    return f"The inbox can't be looked at: {type(error).__name__}."
 
 
 def _stamp(size: int, mtime_ns: int) -> int:

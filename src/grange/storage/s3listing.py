@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import http.client
 import re
 import time
 import urllib.error
@@ -91,7 +92,7 @@ def _ask(access: S3Access, query: Mapping[str, str]) -> bytes:
     except urllib.error.HTTPError as error:
         with error:
             raise _refusal(access, error.code, error.read(1 << 16)) from None
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         # Of the library's words only those that name no address.
         reason = getattr(error, "reason", error)
         words = getattr(reason, "strerror", None) or type(reason).__name__
