@@ -288,3 +288,16 @@ def test_a_shortened_text_keeps_its_ends(text: str, limit: int) -> None:
     assert (short == text) == (len(text) <= limit)
     assert short[0:1] == text[0:1]
     assert short[-1:] == text[-1:]
+
+
+def test_an_item_is_shown_by_the_picture_that_its_pipeline_names() -> None:
+    """Of several, the one that is recorded as its thumb; else the first."""
+    outputs = tuple({"path": name, "size": 9} for name in ("plots/hist.png", "thumb.jpg"))
+    items = [
+        make_item(0, path="a.mp4", outputs=outputs, result={"thumb": "thumb.jpg"}),
+        make_item(1, path="b.mp4", outputs=outputs),
+    ]
+
+    found = survey(items, total=2, start=START).pictures.chosen()
+
+    assert ["a.mp4/thumb.jpg", "b.mp4/plots/hist.png"] == [one.path for one in found]

@@ -145,6 +145,7 @@ def _facts(run: RunView) -> Iterator[tuple[str, str]]:
     yield "took", words.duration(summary.seconds_of(run) or 0) if run.finished_at else ""
     yield "results", words.place(run.out)
     yield "report", words.place(summary.report_of(run) or "")
+    yield from summary.pages(run)
 
 
 def _put_failures(groups: list[FailureGroup]) -> None:

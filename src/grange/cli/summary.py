@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 # Reasons that are listed; the report has them all.
 _REASONS = 5
-_MESSAGE_WIDTH = 100
+_MESSAGE_WIDTH = 200
+# Pages that a pipeline makes of a run; more would hide the rest.
+_PAGES = 3
 
 
 def lines(run: RunView, failures: list[FailureGroup]) -> list[str]:
@@ -23,6 +25,7 @@ def lines(run: RunView, failures: list[FailureGroup]) -> list[str]:
         *reasons(failures),
         f"results: {words.place(run.out)}",
         *([f"report:  {words.place(report)}"] if report else []),
+        *(f"{name + ':':8} {place}" for name, place in pages(run)),
         *(f"next:    {command}" for command in next_steps(run)),
     ]
 
@@ -72,6 +75,17 @@ def report_of(run: RunView) -> str | None:
     from grange.runs.models import REPORT_FILE
 
     return f"{run.out.rstrip('/')}/{REPORT_FILE}" if run.state.is_finished() else None
+
+
+def pages(run: RunView) -> list[tuple[str, str]]:
+    """The pages that the pipeline itself made of a run, by name; of results that lie here."""
+    from grange.runs.models import REPORT_FOLDER
+
+    out = words.folder(run.out)
+    if out is None or not run.state.is_finished():
+        return []
+    found = sorted((out / REPORT_FOLDER).glob("*.html"))[:_PAGES]
+    return [(words.visible(page.stem), words.short(page)) for page in found]
 
 
 def state_of(run: RunView) -> str:

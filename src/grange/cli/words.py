@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
@@ -72,11 +76,21 @@ def value(data: object) -> str:
 
 def place(url: str) -> str:
     """A store's URL as people name it: a folder by its path, short when it lies below this one."""
+    path = folder(url)
+    return url if path is None else short(path)
+
+
+def folder(url: str) -> Path | None:
+    """The folder or file that a store's URL means; None where it is no path of a machine."""
     from pathlib import Path
     from urllib.parse import unquote_to_bytes
 
     if not url.startswith("file://"):
-        return url
-    path = Path(os.fsdecode(unquote_to_bytes(url.removeprefix("file://"))))
-    here = Path.cwd()
+        return None
+    return Path(os.fsdecode(unquote_to_bytes(url.removeprefix("file://"))))
+
+
+def short(path: Path) -> str:
+    """A path as people name it, from here where it lies below this folder."""
+    here = path.cwd()
     return visible(str(path.relative_to(here) if path.is_relative_to(here) else path))

@@ -25,6 +25,9 @@ FILE_LIMIT_BYTES: Final = 1024 * 1024
 # The most that a message shows of a value.
 _SHOWN_LETTERS: Final = 60
 
+# Errors that a pipeline's own validators raise.
+_OWN_CHECKS: Final = frozenset({"value_error", "assertion_error"})
+
 _TYPE_WORDS: Final = {
     "string": "text",
     "integer": "whole number",
@@ -275,7 +278,8 @@ def _words(
         yield f"{name} = {_shown(values[name])}: {_reason(detail)}"
     else:
         yield f"{name}: {_reason(detail)}".removeprefix(": ")
-    if name in known:
+    # A pipeline's own check has said it better than the type can.
+    if name in known and detail["type"] not in _OWN_CHECKS:
         yield f"allowed: {known[name].allowed}"
 
 

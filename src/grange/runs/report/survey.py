@@ -202,11 +202,12 @@ class Survey:
                 examples.append(row)
 
     def _add_picture(self, item: ItemView, folder: str) -> None:
-        for output in item.outputs:
-            if output["path"].lower().endswith(PICTURE_SUFFIXES):
-                path = f"{folder}/{output['path']}"
-                self.pictures.offer(Picture(path, item.path, output["size"]))
-                return
+        found = [one for one in item.outputs if one["path"].lower().endswith(PICTURE_SUFFIXES)]
+        # A pipeline may record which of its pictures shows the item best.
+        best = item.result.get("thumb") if isinstance(item.result, dict) else None
+        for output in sorted(found, key=lambda one: one["path"] != best)[:1]:
+            path = f"{folder}/{output['path']}"
+            self.pictures.offer(Picture(path, item.path, output["size"]))
 
 
 def survey(items: Iterable[ItemView], *, total: int, start: float) -> Survey:

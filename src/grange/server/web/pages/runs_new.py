@@ -15,7 +15,7 @@ from grange.server.web.templating import render
 from grange.uploads import shares
 
 MOST_FOLDERS = 100
-MOST_ACCEPTED = 8
+MOST_ACCEPTED = 24
 
 router = APIRouter(include_in_schema=False)
 
@@ -55,8 +55,10 @@ def new_run_page(
 
 def accepted(pipeline: Pipeline) -> str:
     """The names of files that a pipeline takes, in a line; empty if it takes any."""
-    kinds = pipeline.accepts
-    return "" if "*" in kinds else ", ".join(kinds[:MOST_ACCEPTED])
+    # Cameras write in capitals what others don't; people need to read it once.
+    kinds = list(dict.fromkeys(kind.lower() for kind in pipeline.accepts))
+    more = [f"and {len(kinds) - MOST_ACCEPTED} more"] if len(kinds) > MOST_ACCEPTED else []
+    return "" if "*" in kinds else ", ".join([*kinds[:MOST_ACCEPTED], *more])
 
 
 def _groups(parts: Here, actor: Submitter) -> list[tuple[str, str]]:

@@ -204,7 +204,7 @@
       this.least.setAttribute("aria-valuetext", review.percent(wanted.least));
       review.confidence(this.histogram, before.filter((entry) => !entry.failure), wanted.least, say);
       const { timed, left } = review.hours(this.hours, this.legend, list, wanted, say);
-      this.without.textContent = !timed ? say("hours.none") : left ? say("hours.without", { count: left }) : "";
+      this.without.textContent = !timed ? say("hours.none") : left ? say.n("hours.without", left) : "";
       this.count.textContent = say.n("shown", list.length);
       this.paint();
       this.empty(counts.get(""), list.length);
