@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,17 +24,46 @@ from benchmarks.measure import Result, Row, Target, in_child, in_turn
 
 JSON = Any
 
+ABOUT = """\
+The models that Grange brings, on rendered clips of 640x360 at 30 frames a second, two in three
+with something in them. All contestants use the same detector, classifier, pose model, decoder,
+drawing, encoder, tables and plots, on the same frames; what they wrote is compared each time, and
+has to be the same. So what differs is how the work is organised.
+
+- **Grange** is timed from the request to the report: the start of its workers, its ledger, the
+  manifest of outputs and the review page are part of it. The others keep no account, and their
+  clock starts when their processes are up and, for Ray and Celery, have loaded all models.
+- **The cluster's loop** is that of a real wildlife cluster: clips in a queue of RabbitMQ, two
+  consumers of pika's with one message at a time, models loaded for each clip, two programs one
+  after the other, frame by frame. The first finds and names animals and leaves a labelled video.
+  The second reads the clip again, has to find the animals again, since all that the first keeps
+  is pixels, and poses them. There it ran on the painted video; here on the clip, else outputs
+  would differ. It posed at eight scales, too: a row by itself, and no target is held against it.
+- **Ray Data** takes clips through a stage that decodes, two actors with warm models that take
+  16 frames at once, and a stage that writes. **Celery** has a task for each clip on two processes
+  with warm models, frame by frame.
+- Their ONNX Runtime is as it comes: a thread for each core in each process, which spins while it
+  waits. On two cores with two processes these get into each other's way. Whoever knows
+  that says one thread: the rows of one thread show what is left of the difference then, which is
+  little. Targets are held against ONNX Runtime as it comes.
+- The limit is the slowest of decoding, inference and encoding by itself, in processor seconds
+  spread over both cores. All three need the same cores, so that no program without another
+  processor for the models can come close to it, unless its model is far larger than these: what
+  can be reached is the sum, which stands in a row.
+"""
+
 WORKERS = 2
 CLIPS, SECONDS = 40, 5.0
 REPETITIONS = 3
-# The default, and what the cluster had; then what whoever wants poses asks for.
-SAMPLES = {"5": "5 frames a second", "all": "every frame"}
+# The default, which the cluster had too; and what whoever studies how animals move asks for.
+USUAL = "5"
+SAMPLES = {USUAL: "5 frames a second", "all": "every frame"}
 SCALES = 8
 
 GRANGE = "Grange"
 CLUSTER = "The cluster's loop"
 CLUSTER_TUNED = "The cluster's loop, one thread for each model"
-CLUSTER_SCALES = "The cluster's loop, poses at its eight scales"
+CLUSTER_SCALES = "The cluster's loop, one thread for each model, poses at its eight scales"
 RAY = "Ray Data"
 RAY_TUNED = "Ray Data, one thread for each model"
 CELERY = "Celery"
@@ -43,6 +71,8 @@ CELERY_TUNED = "Celery, one thread for each model"
 
 # How far rounding may take a number that was computed in batches of another size.
 SLACK = 0.011
+# Below it, a pose's point may be anywhere.
+SURE = 0.6
 
 
 def measure(*, quick: bool = False) -> Result:
@@ -72,20 +102,21 @@ def _measure(result: Result, folder: Path, sample: str, named: str, repetitions:
         result.rows.append(Row(f"{name}, {named}", "s", seconds, 1))
     result.rows += _where_it_goes(found[GRANGE], named)
     result.rows += [
-        Row(f"{stage}, by itself, {named}", "processor s", [spent], 1)
+        Row(f"One clip after another: {stage}, {named}", "processor s", [spent], 1)
         for stage, spent in limits.items()
     ]
+    both = sum(limits.values()) / WORKERS
+    result.rows.append(Row(f"All of that over {WORKERS} cores, {named}", "s", [both], 1))
     result.targets += _targets(result, named, limits, found[GRANGE])
 
 
 def _contestants(sample: str) -> dict[str, tuple[str, *tuple[object, ...]]]:
     """Which there are: each a module and what it is told."""
     there: dict[str, tuple[str, *tuple[object, ...]]] = {GRANGE: ("wildlife",)}
-    if broker_there() and find_spec("pika"):
+    if sample == USUAL and broker_there() and find_spec("pika"):
         there[CLUSTER] = ("wildlifecluster", AS_IT_COMES, 1)
         there[CLUSTER_TUNED] = ("wildlifecluster", 1, 1)
-        if sample == "5":
-            there[CLUSTER_SCALES] = ("wildlifecluster", AS_IT_COMES, SCALES)
+        there[CLUSTER_SCALES] = ("wildlifecluster", 1, SCALES)
     if find_spec("ray"):
         there[RAY] = ("wildliferay", AS_IT_COMES)
         there[RAY_TUNED] = ("wildliferay", 1)
@@ -104,7 +135,7 @@ def _contest(
     kept = outputs / "found.json"
     if not kept.exists():
         kept.write_text(json.dumps(found))
-    _check_equal(json.loads(kept.read_text()), json.loads(json.dumps(found)), name)
+    check_equal(json.loads(kept.read_text()), json.loads(json.dumps(found)), name)
     return answer
 
 
@@ -191,7 +222,8 @@ def _found(out: Path, folder: Path) -> dict[str, list[JSON]]:
     return found
 
 
-def _check_equal(these: dict[str, list[JSON]], those: dict[str, list[JSON]], name: str) -> None:
+def check_equal(these: dict[str, list[JSON]], those: dict[str, list[JSON]], name: str) -> None:
+    """Refuse what `name` has found in each clip if it is not what was found first."""
     for clip, mine in these.items():
         for left, right in ((mine, those[clip]), (those[clip], mine)):
             missing = [one for one in left if not any(_alike(one, other) for other in right)]
@@ -200,23 +232,28 @@ def _check_equal(these: dict[str, list[JSON]], those: dict[str, list[JSON]], nam
 
 def _alike(one: JSON, other: JSON) -> bool:
     same = ("frame_number", "category", "track")
-    return all(one.get(key) == other.get(key) for key in same) and all(
-        abs(a - b) < SLACK
-        for a, b in zip(
-            [one["conf"], *one["bbox"], *_points(one)],
-            [other["conf"], *other["bbox"], *_points(other)],
-            strict=True,
-        )
+    if any(one.get(key) != other.get(key) for key in same) or bool(_points(one)) != bool(
+        _points(other)
+    ):
+        return False
+    return all(
+        abs(left - right) < SLACK
+        for left, right in zip(_numbers(one, other), _numbers(other, one), strict=True)
     )
 
 
-def _points(one: JSON) -> list[float]:
-    return [number for point in one.get("keypoints", ()) for number in point]
+def _numbers(one: JSON, other: JSON) -> list[float]:
+    """What has to be alike; of points, those that either is sure of."""
+    numbers = [one["conf"], *one["bbox"]]
+    for mine, its in zip(_points(one), _points(other), strict=True):
+        if max(mine[2], its[2]) >= SURE:
+            numbers += mine
+    return numbers
 
 
-ABOUT = "…"
+def _points(one: JSON) -> list[list[float]]:
+    return one.get("keypoints") or []
 
-_RUNNERS: dict[str, Callable[..., JSON]] = {"run": run_grange}
 
 if __name__ == "__main__":
     print(json.dumps(run_grange(*sys.argv[1:])))
