@@ -148,7 +148,7 @@ def test_a_first_package_ends_in_a_table_to_fill_in(grange: Grange, tmp_path: Pa
     done = grange("export", "last", *words)
 
     assert 0 == done.returncode, done.stderr
-    assert "1 failed items say no time" in done.stderr
+    assert "1 failed item says no time" in done.stderr
     assert {"datapackage.json", "deployments.csv", "media.csv", "observations.csv"} == {
         one.name for one in (tmp_path / "package").iterdir()
     }
@@ -250,9 +250,11 @@ def test_results_of_another_program_are_imported(grange: Grange, tmp_path: Path)
     (tmp_path / "wild.json").write_text(json.dumps(data))
     refused = grange("import", "wild.json", "--out", "found.json")
     done = grange("import", "wild.json", "--out", "found.json", "--size", "100x50", "--json")
+    again = grange("import", "wild.json", "--out", "found.json", "--size", "200x50")
     (told,) = events(done.stdout)
     (image,) = json.loads((tmp_path / "found.json").read_text())["images"]
 
+    assert (2, True) == (again.returncode, "is there already" in again.stderr)
     assert (2, True) == (refused.returncode, "--images FOLDER" in refused.stderr)
     assert ("microsoft", 1, []) == (told["format"], told["items"], told["faults"])
     assert [0.1, 0.2, 0.2, 0.4] == image["detections"][0]["bbox"]

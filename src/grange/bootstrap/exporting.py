@@ -115,6 +115,7 @@ def import_file(
 
     Raises:
         FormatInvalid: They are in no format that is known, or break its rules.
+        SettingInvalid: There is something at `out` already.
     """
     from grange.pipelines.wildlife.formats.importing import import_results
     from grange.pipelines.wildlife.formats.validating import faults_of
@@ -127,8 +128,9 @@ def import_file(
         shape = (int(found[1]), int(found[2])) if found else (0, 0)
         if not all(shape):
             raise FormatInvalid(f"{size!r} is no size.", hint="Write it as 1920x1080.")
-    if out.exists() and out.samefile(file):
-        raise SettingInvalid("The file would be overwritten by itself.", hint="Name another --out.")
+    if out.exists():
+        message = f"{str(out)!r} is there already."
+        raise SettingInvalid(message, hint="Move it away, or name another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
     known, items = import_results(file, out, dialect=dialect, images=images, size=shape)
     return Imported(out, known, items, faults_of(out))
