@@ -118,10 +118,11 @@ def pairs(model: Model) -> Iterator[tuple[str, str]]:
     yield "pictures", " ".join((_size(model.input), model.channels, model.resize)).strip()
     yield "classes", _listed(model.classes)
     counted = [one for one in model.categories.values() if one not in model.classes]
-    yield "counts as", _listed(list(model.categories.values())) if counted else ""
+    yield "categories", _listed(list(model.categories.values())) if counted else ""
     yield "keypoints", _listed(model.keypoints)
     if model.typical_threshold is not None:
-        yield "thresholds", f"{model.typical_threshold:g} typical, {model.conservative_threshold:g}"
+        kept = f"{model.conservative_threshold:g} conservative"
+        yield "thresholds", f"{model.typical_threshold:g} typical, {kept}"
 
 
 def _size(sides: list[int]) -> str:

@@ -158,7 +158,7 @@ def test_items_without_a_time_are_named(tmp_path: Path) -> None:
     notes = camtrap.write_camtrap(tmp_path, Results(media=()), media, replace(wanted, times=times))
 
     assert "2026-05-01T10:00:00Z" == _rows(tmp_path, "media")[0]["timestamp"]
-    assert "1 failed items say no time" in notes[0]
+    assert "1 failed item says no time" in notes[0]
     _check(tmp_path)
 
 

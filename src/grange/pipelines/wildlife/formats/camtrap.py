@@ -280,9 +280,12 @@ def _project(path: Path) -> dict[str, JSON]:
 
 def _notes(naming: rows.Naming, left_out: int, wanted: Wanted) -> Iterator[str]:
     if left_out:
-        yield f"{left_out:,} failed items say no time and are not in the package"
+        told = "item says no time and is" if left_out == 1 else "items say no time and are"
+        yield f"{left_out:,} failed {told} not in the package"
     if naming.unnamed:
         labels = ", ".join(sorted(naming.unnamed)[:_EXAMPLES])
+        if len(naming.unnamed) > _EXAMPLES:
+            labels += f" and {len(naming.unnamed) - _EXAMPLES} more"
         yield (
             f"labels that are no scientific names are tags only: {labels}; say what they mean: "
             f"--taxa FILE.csv ({', '.join(inputs.TAXA_COLUMNS)})"

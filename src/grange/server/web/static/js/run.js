@@ -56,9 +56,11 @@ on("run", (run) => {
   if (here.dataset.state !== run.state) moved(run);
   if (part("progress")) overview(run);
   const note = part("note");
-  if (note && run.note && note.textContent !== run.note) {
-    note.textContent = run.note;
-    note.hidden = false;
+  const words = run.note || run.waits || "";
+  if (note && note.textContent !== words) {
+    note.textContent = words;
+    note.className = run.note ? "note" : "";
+    note.hidden = !words;
   }
   announce(run);
   last = run;
