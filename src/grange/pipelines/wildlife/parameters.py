@@ -39,7 +39,7 @@ class WildlifeParameters(Parameters):
         default="reference-detector",
         validate_default=True,
         description="The model that finds animals, people and vehicles: a name that "
-        "`grange models list` shows, or the path of a manifest or of an .onnx file.",
+        "grange models list shows, or the path of a manifest or of an .onnx file.",
     )
     classifier: str = Field(
         default="reference-classifier",

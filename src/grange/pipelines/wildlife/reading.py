@@ -14,7 +14,15 @@ from grange.pipelines.wildlife.media.probe import kind_of
 from grange.pipelines.wildlife.media.videos import Segment, VideoInfo
 from grange.pipelines.wildlife.results import Kind
 from grange.pipelines.wildlife.sampling import Clock, Sampling, wanted_frames
-from grange.pipelines.wildlife.stages import DAMAGED, FINDING, SKIPPED, Loaded, Piece, Stages, Stretch
+from grange.pipelines.wildlife.stages import (
+    DAMAGED,
+    FINDING,
+    SKIPPED,
+    Loaded,
+    Piece,
+    Stages,
+    Stretch,
+)
 
 JSON = Any
 
