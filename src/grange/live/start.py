@@ -55,7 +55,8 @@ def run(  # noqa: PLR0913  # each is an option of the command too
         include: Take only what matches one of these globs.
         exclude: Leave out what matches one of these globs.
         progress: Show a bar. By default in notebooks only.
-        home: Where Grange keeps its state; `GRANGE_HOME` by default.
+        home: Where Grange keeps its state; `GRANGE_HOME` by default. Models that were added are
+            looked for in `GRANGE_HOME` alone.
         params: The pipeline's parameters, where their names are also names of arguments here.
         **more_params: The pipeline's parameters.
 
