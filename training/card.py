@@ -86,13 +86,13 @@ def _data() -> str:
 ## Data
 
 `training/scenes` renders meadows, woods, moors, snow and dry land by day, at dusk and at night
-(infra-red), at 640 × 360 with a trail camera's banner and noise. In them animals ({kinds})
+(infra-red), at 640 × 360 with a trail camera's banner and noise. In them {kinds}
 walk, trot, stand and graze, people walk, and cars drive. Trunks, bushes, rocks and grass hide
 parts of them. The models learn from 2000 scenes of three moments each. What follows is measured
 on other scenes, from seeds that no training has seen, one moment each.
 
-A body counts if at least {LEAST_VISIBLE:.0%} of it shows and its box covers {LEAST_AREA} pixels or
-more (20 × 20). Finding a lesser one is neither right nor wrong."""
+A body counts if at least {LEAST_VISIBLE:.0%} of it shows and its box covers {LEAST_AREA} pixels
+or more (20 × 20). Finding a lesser one is neither right nor wrong."""
 
 
 def _detection(folder: Path, measured: Measured) -> str:
