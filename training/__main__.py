@@ -18,14 +18,14 @@ OUT = ROOT / "src" / "grange" / "pipelines" / "wildlife" / "reference"
 FULL = (
     2000,
     3,
-    {"detector": (1200, 32, 3e-3), "classifier": (900, 64, 4e-3), "pose": (1200, 32, 3e-3)},
+    {"detector": (6000, 32, 3e-3), "classifier": (1300, 64, 4e-3), "pose": (3500, 32, 3e-3)},
 )
 QUICK = (
     500,
     3,
     {"detector": (400, 32, 3e-3), "classifier": (150, 64, 4e-3), "pose": (300, 32, 3e-3)},
 )
-HELD_OUT = 400
+HELD_OUT = 300
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("what", choices=(*TASKS, "all", "evaluate"))
     parser.add_argument("--out", type=Path, default=OUT, help="where the models go")
     parser.add_argument("--cache", type=Path, default=ROOT / ".training" / "data")
-    parser.add_argument("--quick", action="store_true", help="take minutes, not half an hour")
+    parser.add_argument("--quick", action="store_true", help="take minutes, not an hour")
     parser.add_argument("--from", type=Path, dest="start", help="go on from this folder's weights")
     parser.add_argument("--steps", type=int, help="how many steps, if not the usual number")
     parser.add_argument("--rate", type=float, help="the highest rate of learning")
