@@ -106,7 +106,7 @@ def train_part(rank: int, task: str, order: Order) -> None:
     network = train_with[task](rendered, plan)
     if rank == 0:
         print(export(task, network, order.out))
-        stage = Stage(plan.steps, batch, plan.rate, order.processes)
+        stage = Stage(plan.steps, plan.steps, batch, plan.rate, order.processes)
         note(order.out, task, stage, further=order.start is not None)
 
 

@@ -153,10 +153,12 @@ are what the model says:
 
 def _training(folder: Path) -> str:
     rows = [
-        f"| {task} | {number} | {stage.steps} | {stage.batch} | {stage.rate} | {stage.processes} |"
+        f"| {task} | {number} | {stage.steps} of {stage.planned} | {stage.batch} | {stage.rate} "
+        f"| {stage.processes} | {stage.note} |"
         for task, stages in recorded(folder).items()
         for number, stage in enumerate(stages, start=1)
     ]
+    head = "| model | stage | steps | pictures a step | highest rate | processes | note |"
     return f"""\
 ## Training
 
@@ -165,7 +167,7 @@ def _training(folder: Path) -> str:
 files' checksums, and writes this card. The networks are plain convolutions with residual blocks,
 half a million weights each or fewer; see `training/networks.py`. These files were made in the
 stages below, each from the weights of the one before (`--from`). Seeds are fixed, but sums over
-several threads or processes differ in their last digits, so that training again gives models
-that are as good, and not the same bytes.
+several threads or processes differ in their last digits, so that training again gives models that
+are as good, and not the same bytes.
 
-{_table("| model | stage | steps | pictures a step | highest rate | processes |", rows)}"""
+{_table(head, rows)}"""

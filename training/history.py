@@ -11,12 +11,14 @@ NAME = "history.json"
 
 @dataclass(frozen=True)
 class Stage:
-    """One training from beginning to end; its rate rises to the highest one and falls to zero."""
+    """One training: its rate rises to the highest one, and falls to zero over the planned steps."""
 
     steps: int
+    planned: int
     batch: int
     rate: float
     processes: int
+    note: str = ""
 
 
 def recorded(folder: Path) -> dict[str, list[Stage]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training.history import Stage, note, recorded
 
-FIRST, SECOND = Stage(100, 32, 3e-3, 1), Stage(50, 32, 1e-3, 2)
+FIRST, SECOND = Stage(100, 100, 32, 3e-3, 1), Stage(50, 80, 32, 1e-3, 2)
 
 
 def test_stages_come_back_in_their_order(tmp_path: Path) -> None:
