@@ -38,4 +38,13 @@ echo one >inputs/one.txt
 grange map 'gzip -c {input} > {output}/{name}.gz' inputs --out packed
 test "$(gzip -dc packed/one.txt/one.txt.gz)" = one
 test -s packed/report.html
+
+# Models, texts and scripts of the wildlife pipeline came along.
+for model in detector classifier pose; do grange models check "reference-$model"; done
+mkdir cards
+python -c 'from PIL import Image; Image.new("RGB", (320, 240), "olive").save("cards/one.jpg")'
+grange run wildlife cards --out found
+test -s found/one.jpg/detections.json
+test -s found/report/review.html
+test -s found/report/review/review.js
 echo "The wheel works: $(basename "${wheels[0]}")"

@@ -37,7 +37,6 @@ def _pieces(folder: Path, what: str) -> list[JSON]:
     return [_read(folder, name) for name in names]
 
 
-@pytest.mark.wheel
 def test_a_review_is_a_page_and_a_folder(tmp_path: Path) -> None:
     """Everything that the page names is there, and nothing of it lies elsewhere."""
     write_review(tmp_path, [], Results(()), title="Empty & <b>odd</b>")
