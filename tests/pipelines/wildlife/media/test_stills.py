@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, features
+from PIL import Image, ImageFile, features
 
 from grange.errors import InputUnreadable
 from grange.pipelines.wildlife.media.probe import kind_of
@@ -142,9 +142,13 @@ def test_the_moment_comes_from_the_exif(
     assert expected == (taken.isoformat() if taken else None)
 
 
+@pytest.mark.parametrize("filled_up", [False, True])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "GIF"])
-def test_a_picture_that_was_cut_off_is_refused(tmp_path: Path, kind: str) -> None:
-    """Half a picture is none: grey areas would be analysed as if they had been seen."""
+def test_a_picture_that_was_cut_off_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, filled_up: bool
+) -> None:
+    """Half a picture is none, even where another package lets Pillow fill it up with grey."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", filled_up)
     path = tmp_path / "half"
     noise = np.random.default_rng(1).integers(0, 255, (200, 300, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path, kind)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from grange.errors import InputUnreadable
 from grange.pipelines.wildlife.media.dates import taken_exif
@@ -126,6 +126,8 @@ def open_still(path: Path) -> Still:
     # Pillow warns of what is allowed or told here; filters are set for all threads at once.
     with _warnings_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        # Packages of models let Pillow fill up what was cut off, for the whole process.
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
         return _read(path, kind, size)
 
 
