@@ -52,7 +52,7 @@ OF_AN_ARCHIVE = [
 OF_A_RUN = [
     "server:grange.accounts.repeats:Repeats.begin:1",
     "server:grange.runs.submission:open_run:1",
-    "server:grange.runs.submission:_insert:1",
+    "server:grange.runs.submission:insert_run:1",
     "server:grange.runs.submission:add_items:1",
     "server:grange.runs.submission:seal:1",
     "server:grange.server.desk:Desk.submit:1",
