@@ -45,8 +45,8 @@ has to be the same. So what differs is how the work is organised.
   with warm models, frame by frame.
 - Their ONNX Runtime is as it comes: a thread for each core in each process, which spins while it
   waits. On two cores with two processes these get into each other's way. Whoever knows
-  that says one thread: the rows of one thread show what is left of the difference then, which is
-  little. Targets are held against ONNX Runtime as it comes.
+  that says one thread: the rows of one thread show what is left of the difference then. Targets
+  are held against ONNX Runtime as it comes.
 - The limit is the slowest of decoding, inference and encoding by itself, in processor seconds
   spread over both cores. All three need the same cores, so that no program without another
   processor for the models can come close to it, unless its model is far larger than these: what
