@@ -84,6 +84,9 @@ class Scratch:
     def peak(self, peak_bytes: int) -> None:
         pass
 
+    def count(self, name: str, amount: float = 1.0) -> None:
+        pass
+
     def known(self, key: str) -> bytes | None:
         return None
 

@@ -72,6 +72,8 @@ RAY_TUNED = "Ray Data, one thread for each model"
 CELERY = "Celery"
 CELERY_TUNED = "Celery, one thread for each model"
 
+# What the pipeline's counts end in.
+SECONDS_OF, LOADS_OF = "seconds", "loads"
 # How far rounding may take a number that was computed in batches of another size.
 SLACK = 0.011
 # Below it, a pose's point may be anywhere.
@@ -170,17 +172,18 @@ def run_grange(folder: str, out: str, sample: str) -> dict[str, JSON]:
 
 
 def _told(database: str) -> tuple[dict[str, float], dict[str, int]]:
-    """What parts tell: processor seconds by stage, and how often a model was opened."""
+    """What attempts have counted: processor seconds by stage, and how often a model was opened."""
     from grange.db import open_database
 
     spent, loads = Counter[str](), Counter[str]()
     opened = open_database(database)
     with opened.read() as connection:
-        rows = connection.exec_driver_sql("SELECT result FROM tasks WHERE kind = 'process'")
+        rows = connection.exec_driver_sql("SELECT counts FROM attempts WHERE counts IS NOT NULL")
         for (text,) in rows:
-            told = json.loads(text)
-            spent.update(told["spent"])
-            loads.update(told["loads"])
+            for name, amount in json.loads(text).items():
+                what, _, unit = name.rpartition(" ")
+                if unit in (SECONDS_OF, LOADS_OF):
+                    (spent if unit == SECONDS_OF else loads)[what] += amount
     opened.close()
     return dict(spent), dict(loads)
 

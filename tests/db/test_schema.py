@@ -197,12 +197,23 @@ def check_0004_uploads(connection: Connection) -> None:
     assert _only_row(connection, "blobs", "owner", "sha256", "kind") == ("u1", "abc", "text/plain")
 
 
+def seed_0005_attempt_counts(connection: Connection) -> None:
+    """Let the attempt of 0001 have counted something."""
+    connection.execute(text("UPDATE attempts SET counts = 'frames'"))
+
+
+def check_0005_attempt_counts(connection: Connection) -> None:
+    """See that it is still told."""
+    assert _only_row(connection, "attempts", "task", "counts") == (3, "frames")
+
+
 # For each revision: what is put in once it is reached, and how that looks from then on.
 DATA: dict[str, tuple[Callable[[Connection], None], Callable[[Connection], None]]] = {
     "0001_runs": (seed_0001_runs, check_0001_runs),
     "0002_accounts": (seed_0002_accounts, check_0002_accounts),
     "0003_run_owners": (seed_0003_run_owners, check_0003_run_owners),
     "0004_uploads": (seed_0004_uploads, check_0004_uploads),
+    "0005_attempt_counts": (seed_0005_attempt_counts, check_0005_attempt_counts),
 }
 
 

@@ -70,12 +70,13 @@ def _command(scene: Scene, out: str = "out") -> tuple[str, ...]:
 
 def _seen(scene: Scene) -> Counter[str]:
     """What all attempts of the last run told of their work, added up."""
-    query = "select result from tasks where kind = 'process' and state = 'done' and run = "
+    query = (
+        "select a.counts from attempts a join tasks t on t.id = a.task"
+        " where a.counts is not null and t.run = (select max(number) from runs)"
+    )
     seen: Counter[str] = Counter()
-    for (result,) in scene.ledger(query + "(select max(number) from runs)"):
-        told = json.loads(result)
-        seen.update(told["seen"])
-        seen.update({f"{model} loads": count for model, count in told["loads"].items()})
+    for (counts,) in scene.ledger(query):
+        seen.update(json.loads(counts))
     return seen
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from grange.pipelines import Item, Part
@@ -18,6 +19,7 @@ class FolderWork:
         self.peak_bytes = 0
         self.fraction = 0.0
         self.kept: dict[str, bytes] = {}
+        self.counts: Counter[str] = Counter()
 
     @property
     def output(self) -> Path:
@@ -40,6 +42,9 @@ class FolderWork:
 
     def peak(self, peak_bytes: int) -> None:
         self.peak_bytes = peak_bytes
+
+    def count(self, name: str, amount: float = 1.0) -> None:
+        self.counts[name] += amount  # type: ignore[assignment]
 
     def known(self, key: str) -> bytes | None:
         return self.kept.get(key)

@@ -359,6 +359,25 @@ def test_parts_are_merged_once_all_are_done(hand: Hand, tmp_path: Path) -> None:
     assert SHA == item.sha256
 
 
+def test_an_item_of_one_part_is_done_with_its_split(hand: Hand, tmp_path: Path) -> None:
+    """Its worker has gone on to the end: what comes back is the item's result."""
+    opened = hand.submit(spec_of(tmp_path / "out", splits=True), new_items(3))
+    hand.take(opened.number)
+    one, two, three = hand.claim()
+    outcomes = [
+        done(task, outputs=hand.stage(task, {"all": b"0"}), result={"cats": 2}, merged=True)
+        for task in (one, two)
+    ]
+
+    hand.publish(hand.conclude(*outcomes, done(three, result=[1, 2])))
+
+    assert [TaskKind.PROCESS] * 2 == [task.kind for task in hand.claim()]
+    assert {"done": 2, "running": 1} == states(hand.database, opened.number)
+    item = queries.find_item(hand.database, opened.number, one.path)
+    assert ({"cats": 2}, 1, SHA) == (item.result, item.attempts, item.sha256)
+    assert b"0" == (tmp_path / "out" / one.path / "all").read_bytes()
+
+
 def test_a_part_that_fails_for_good_fails_its_item_and_calls_off_the_others(
     hand: Hand, tmp_path: Path
 ) -> None:

@@ -103,6 +103,59 @@ def test_split_brings_the_parts(rig: Rig, execute: Execute) -> None:
     assert (OutcomeState.DONE, [{"from": n} for n in range(5)]) == (outcome.state, outcome.result)
 
 
+def test_an_item_of_one_part_is_taken_to_its_end_at_once(rig: Rig, execute: Execute) -> None:
+    """Split, processed and merged in one attempt; what the part left is not an output."""
+    task = rig.task('[(work.output / "part").touch()]', kind=TaskKind.SPLIT)
+
+    outcome = execute(task)
+
+    assert (OutcomeState.DONE, True) == (outcome.state, outcome.merged)
+    assert [[0, None, ["part"]]] == outcome.result
+    assert ["merged"] == [one.path for one in outcome.outputs]
+    staged = _staged(rig, task, rig.folder.name)
+    assert [staged] == list(staged.parent.iterdir())
+
+
+def test_the_only_part_fails_its_item_and_leaves_nothing(rig: Rig, execute: Execute) -> None:
+    """As if it had been a task of its own."""
+    script = "[(work.output / 'half').touch()] if 'item' in dir() else 1 / 0"
+
+    outcome = execute(rig.task(script, kind=TaskKind.SPLIT))
+
+    assert outcome.failure is not None
+    assert (False, "ZeroDivisionError") == (
+        outcome.merged,
+        outcome.failure.evidence["exception"],
+    )
+    assert [] == [one for one in rig.out.rglob("*") if one.is_file()]
+
+
+def test_counts_of_an_attempt_go_with_its_outcome(rig: Rig, execute: Execute) -> None:
+    """Added up by name, of a failed attempt too."""
+    counting = "work.count('frames', 2); work.count('frames'); work.count('seconds', 0.5)"
+
+    outcomes = [execute(rig.task(counting)), execute(rig.task(f"{counting}; 1 / 0"))]
+
+    assert [{"frames": 3, "seconds": 0.5}] * 2 == [one.counts for one in outcomes]
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("work.count('frames', float('nan'))", "counts nan of 'frames'"),
+        ("[work.count(str(n)) for n in range(101)]", "more than 100 different things"),
+    ],
+)
+def test_counts_that_nobody_can_read_are_refused(
+    rig: Rig, execute: Execute, script: str, words: str
+) -> None:
+    """They are kept for each attempt, and drawn."""
+    outcome = execute(rig.task(script))
+
+    assert outcome.failure is not None
+    assert words in outcome.failure.message
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [("iter(int, 1)", "more than 100000 parts"), ("['x' * (9 << 20)]", "are allowed")],

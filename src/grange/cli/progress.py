@@ -33,7 +33,6 @@ _TIME_WIDTH = 12
 _KINDS = {
     "digest": "reading",
     "copy": "copying a known result",
-    "split": "splitting",
     "merge": "merging",
     "report": "reporting",
 }

@@ -117,6 +117,9 @@ class Outcome:
 
     `result` is the task's own small answer: the parts of a split, the record
     of a process. `outputs` are staged under the task's token, not published.
+    `merged` says of a split that there was one part only, which the worker
+    has processed and merged at once: result and outputs are the item's.
+    `counts` are what the pipeline has counted on the way, for who watches.
     """
 
     task: int
@@ -129,11 +132,23 @@ class Outcome:
     result: JSON = None
     failure: Failure | None = None
     peak_bytes: int = 0
+    merged: bool = False
+    counts: dict[str, float] = field(default_factory=dict)
 
 
 def staging_token(run: str, task: int, epoch: int) -> str:
     """The name of an attempt's staging folder: no two attempts share it, in any ledger."""
     return f"{run}-{task}-{epoch}"
+
+
+def part_token(token: str) -> str:
+    """Where an attempt that goes on to merge an item's only part stages what that part leaves."""
+    return f"{token}{_PART}"
+
+
+def attempt_token(token: str) -> str:
+    """The token of the attempt that has made a staging folder, or one beside it for its part."""
+    return token.removesuffix(_PART)
 
 
 def batch_to_json(batch: Batch) -> dict[str, JSON]:
@@ -192,6 +207,10 @@ def outcome_to_json(outcome: Outcome) -> dict[str, JSON]:
         data["failure"] = asdict(outcome.failure)
     if outcome.peak_bytes:
         data["peak_bytes"] = outcome.peak_bytes
+    if outcome.merged:
+        data["merged"] = True
+    if outcome.counts:
+        data["counts"] = outcome.counts
     return data
 
 
@@ -206,6 +225,7 @@ def outcome_from_json(data: dict[str, JSON]) -> Outcome:
     return outcome
 
 
+_PART = "-part"
 # Quicker than to call the classes.
 _KINDS = {str(kind): kind for kind in TaskKind}
 _STATES = {str(state): state for state in OutcomeState}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Column, Connection, Insert, TextClause, Update, text
+from sqlalchemy import Column, ColumnElement, Connection, Insert, TextClause, Update, text
 
 from grange.db.base import JSONText
 
@@ -28,11 +28,14 @@ class _Prepared:
 _PREPARED: WeakKeyDictionary[Insert | Update, _Prepared] = WeakKeyDictionary()
 
 
-def among(column: Column[Any], numbers: Iterable[int]) -> TextClause:
+def among(column: Column[Any], numbers: Collection[int]) -> ColumnElement[bool] | TextClause:
     """The condition that a column of whole numbers is one of these.
 
-    The numbers stand in the statement itself: nothing but digits can.
+    Many numbers stand in the statement itself: nothing but digits can. One
+    does not, so that the statement is the same the next time.
     """
+    if len(numbers) == 1:
+        return column == next(iter(numbers))
     name = f"{column.table.name}.{column.name}"
     listed = ",".join([str(int(number)) for number in numbers]) or "NULL"
     return text(f"{name} IN ({listed})")

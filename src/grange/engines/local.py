@@ -74,7 +74,7 @@ class LocalEngine(Engine):
         if not self._fleet.is_open:
             return 2 * self._fleet.number
         working = self._fleet.working()
-        wanted = sum(3 * worker.window if worker.window > 1 else 2 for worker in working)
+        wanted = sum(worker.wanted for worker in working)
         held = sum(len(worker.held) for worker in working)
         return max(0, wanted - held - len(self._queue))
 

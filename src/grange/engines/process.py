@@ -24,6 +24,8 @@ from grange.errors import WorkerStartFailed
 # About so much work is given to a worker at once: the way there and back must not matter.
 WINDOW_SECONDS = 0.1
 LARGEST_WINDOW = 1024
+# Behind a task of less than this, the next one waits already: the way there would matter.
+SHORT_SECONDS = 0.75
 # How much the latest task weighs in the average; the first one's time is all there is.
 _NEW_WEIGHT = 0.2
 # A task so many times as quick as the average shows that those before were loading something.
@@ -98,8 +100,17 @@ class WorkerProcess:
             return 0
         window = self.window
         if window == 1:
-            return 1 - len(self.held)
+            return 1 + self._is_short - len(self.held)
         return window if len(self.held) <= window else 0
+
+    @property
+    def wanted(self) -> int:
+        """How many tasks, held or about to be sent, keep it fed for a while."""
+        return 3 * self.window if self.window > 1 else 2 + self._is_short
+
+    @property
+    def _is_short(self) -> bool:
+        return self._average_seconds is not None and self._average_seconds < SHORT_SECONDS
 
     def give(self, job: JSON, tasks: Sequence[tuple[Job, Task]], messages: list[JSON]) -> None:
         """Send it a batch, which it holds from now on."""

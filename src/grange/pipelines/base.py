@@ -172,6 +172,12 @@ class Work(Protocol):
     def peak(self, peak_bytes: int) -> None:
         """Say how much memory the programs that this attempt started have held at most."""
 
+    def count(self, name: str, amount: float = 1.0) -> None:
+        """Count something for those who watch: frames, seconds of a stage. No result knows of it.
+
+        Cheap, but not for thousands of names.
+        """
+
     def known(self, key: str) -> bytes | None:
         """What any attempt of any run has kept under this key, if it is still there."""
 

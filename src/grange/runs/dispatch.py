@@ -11,7 +11,14 @@ from dataclasses import replace
 
 from grange.core.events import ItemEnded, Observer, RunNote
 from grange.core.states import ItemState, RunState
-from grange.core.tasks import Batch, Outcome, OutcomeState, TaskKind, staging_token
+from grange.core.tasks import (
+    Batch,
+    Outcome,
+    OutcomeState,
+    TaskKind,
+    attempt_token,
+    staging_token,
+)
 from grange.db import Database
 from grange.engines.base import Engine
 from grange.errors import RunBusy, StoreError, StoreFull
@@ -232,7 +239,7 @@ class Dispatcher:
         store = self._driven.store
         # A store that refuses even this is no reason to say anything else than was to be said.
         with suppress(StoreError):
-            for token in mine.intersection(store.staged()):
+            for token in [one for one in store.staged() if attempt_token(one) in mine]:
                 store.discard(token)
             store.clean()
 

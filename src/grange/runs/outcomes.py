@@ -127,8 +127,7 @@ def _is_plain(driven: Driven, outcome: Outcome) -> bool:
         outcome.state is OutcomeState.DONE
         and claimed is not None
         and claimed.task.epoch == outcome.epoch
-        and claimed.task.kind is TaskKind.PROCESS
-        and not driven.splits
+        and (outcome.merged if driven.splits else claimed.task.kind is TaskKind.PROCESS)
     )
 
 
@@ -304,7 +303,7 @@ class _Conclusion:
         self.writes.tasks_done.append(row.id)
         if kind is TaskKind.DIGEST:
             self.later.digested.append(row.item)
-        elif kind is TaskKind.SPLIT:
+        elif kind is TaskKind.SPLIT and not outcome.merged:
             self.later.split(row, outcome.result or [])
         elif kind is not TaskKind.REPORT and cost is not None:
             reused = kind is TaskKind.COPY

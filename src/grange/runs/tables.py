@@ -148,6 +148,7 @@ attempts = Table(
     Column("seconds", Seconds, nullable=False),
     Column("peak_bytes", BigId, nullable=False, server_default="0"),
     Column("failure", JSONText, nullable=True),
+    Column("counts", JSONText, nullable=True),
     sqlite_with_rowid=False,
 )
 

@@ -22,6 +22,7 @@ ATTEMPT = (
     "seconds",
     "peak_bytes",
     "failure",
+    "counts",
 )
 _INSERT_ATTEMPTS = insert(attempts)
 
@@ -106,6 +107,7 @@ class Writes:
                 outcome.seconds,
                 outcome.peak_bytes,
                 None if failure is None else asdict(failure),
+                outcome.counts or None,
             )
         )
 

@@ -91,6 +91,7 @@ class Executor:
             outcome.outputs, outcome.result = (), None
         if work is not None:
             self._tidy(work, outcome)
+            outcome.counts = dict(work.counts)
         outcome.seconds = time.perf_counter() - begun
         return outcome
 
@@ -110,7 +111,9 @@ class Executor:
         else:
             source = Input(task)
             try:
-                if task.kind is not TaskKind.DIGEST:
+                if task.kind is TaskKind.SPLIT:
+                    self._split(prepared, task, work, source.path, outcome)
+                elif task.kind is not TaskKind.DIGEST:
                     result = self._call(prepared, task, work, source.path)
                     outcome.result = _checked(task.kind, result)
             finally:
@@ -125,11 +128,27 @@ class Executor:
             if not outcome.outputs:
                 work.discard()
 
+    def _split(
+        self, prepared: Prepared, task: Task, work: TaskWork, file: Path, outcome: Outcome
+    ) -> None:
+        """Split the item. One of one part is processed and merged at once: why ask for more?"""
+        pipeline, params = prepared.pipeline, prepared.params
+        item = Item(task.path, file, task.size)
+        parts = _checked(task.kind, list(_bounded_parts(pipeline.split(item, params, work))))
+        if len(parts) != 1:
+            outcome.result = parts
+            return
+        model = self._model(prepared)
+        with work.part() as folder:
+            result = pipeline.process(Part(item, 0, parts[0]), params, model, work)
+            part = PartResult(0, _checked(TaskKind.PROCESS, result), folder)
+            work.merge_part()
+            merged = pipeline.merge(item, iter([part]), params, work)
+        outcome.result, outcome.merged = _checked(TaskKind.MERGE, merged), True
+
     def _call(self, prepared: Prepared, task: Task, work: TaskWork, file: Path) -> JSON:
         pipeline, params = prepared.pipeline, prepared.params
         item = Item(task.path, file, task.size)
-        if task.kind is TaskKind.SPLIT:
-            return list(_bounded_parts(pipeline.split(item, params, work)))
         if task.kind is TaskKind.MERGE:
             parts = _parts(prepared.store, task.payload["parts"])
             return pipeline.merge(item, parts, params, work)

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from grange.core.tasks import Job, Task, staging_token
+from grange.core.tasks import Job, Task, part_token, staging_token
 from grange.engines.register import Register
 from grange.engines.strays import MARKER
+from grange.errors import PipelineFailed
 from grange.storage import Store
 from grange.worker.kept import Kept
+
+# How much of an attempt's progress is that of an item's only part; the rest is its merge.
+_PART_SHARE = 0.9
+# Counts with so many names can be kept, and looked at.
+MOST_COUNTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +48,9 @@ class TaskWork:
         self._output: Path | None = None
         self._scratch: Path | None = None
         self._kept = Kept(Path(job.kept), job.kept_bytes) if job.kept else None
+        self._stretch = (0.0, 1.0)
         self.peak_bytes = 0
+        self.counts: defaultdict[str, float] = defaultdict(float)
 
     @property
     def output(self) -> Path:
@@ -86,7 +98,8 @@ class TaskWork:
 
     def progress(self, fraction: float) -> None:
         """Write it where the engine sees it."""
-        self._register.progress(fraction)
+        begin, end = self._stretch
+        self._register.progress(begin + (end - begin) * fraction)
 
     def peak(self, peak_bytes: int) -> None:
         """Keep the largest."""
@@ -101,9 +114,39 @@ class TaskWork:
         if self._kept is not None:
             self._kept.keep(key, data)
 
+    def count(self, name: str, amount: float = 1.0) -> None:
+        """Add it up; it goes with the outcome.
+
+        Raises:
+            PipelineFailed: It is no finite number, or the name is one too many.
+        """
+        if not math.isfinite(amount):
+            raise PipelineFailed(f"The pipeline counts {amount} of {name!r}.")
+        if name not in self.counts and len(self.counts) >= MOST_COUNTS:
+            message = f"The pipeline counts more than {MOST_COUNTS} different things."
+            raise PipelineFailed(message, hint="Name kinds of things, not each of them.")
+        self.counts[name] += amount
+
+    @contextmanager
+    def part(self) -> Iterator[Path]:
+        """Let `output` be a folder of an item's only part, which lasts until it is merged."""
+        token = part_token(self.token)
+        self._store.discard(token)
+        self._output = self._store.staging(token)
+        self._stretch = (0.0, _PART_SHARE)
+        try:
+            yield self._output
+        finally:
+            self._store.discard(token)
+
+    def merge_part(self) -> None:
+        """From now on `output` is the item's own again, and progress that of the merge."""
+        self._output, self._stretch = None, (_PART_SHARE, 1.0)
+
     def discard(self) -> None:
         """Remove what was staged, by an earlier worker at this very attempt, too."""
         self._store.discard(self.token)
+        self._store.discard(part_token(self.token))
 
     def close(self) -> None:
         """Remove what nobody needs any more."""

@@ -51,7 +51,7 @@ def take(file: Path, folder: Path, kept: dict[str, bytes] | None = None, **setti
         part = Part(item, number, json.loads(json.dumps(data)))
         result = json.loads(json.dumps(pipeline.process(part, params, model, work)))
         parts.append(PartResult(number, result, work.output))
-        seen.update(result["seen"] | {f"{name} loads": n for name, n in result["loads"].items()})
+        seen.update(work.counts)
     work = FolderWork(folder / "merge")
     return Taken(pipeline.merge(item, iter(parts), params, work), work.output, seen)
 

@@ -57,7 +57,7 @@ def look_at_video(part: Part, params: WildlifeParameters, model: Loaded, work: W
         "frames": writer.frames,
         "labelled": writer.labelled,
         "best": best,
-        **_counted(stages, model, spent),
+        **_counted(stages, model, spent, work),
     }
 
 
@@ -79,7 +79,7 @@ def look_at_still(part: Part, params: WildlifeParameters, model: Loaded, work: W
         "width": still.picture.width,
         "height": still.picture.height,
         "taken": still.taken.isoformat() if still.taken else None,
-        **_counted(stages, model, Spent(looking=time.thread_time() - began)),
+        **_counted(stages, model, Spent(looking=time.thread_time() - began), work),
     }
 
 
@@ -97,8 +97,13 @@ def _paint(
         write_jpeg(pixels, work.output / LABELLED_STILL)
 
 
-def _counted(stages: Stages, model: Loaded, spent: Spent) -> dict[str, JSON]:
-    """What was done, for whoever wants to know where the time goes."""
-    loads = dict(model.loads)
+def _counted(stages: Stages, model: Loaded, spent: Spent, work: Work) -> dict[str, JSON]:
+    """Tell whoever watches where the time goes; gives what the merge wants to know of it."""
+    for name, number in stages.seen.items():
+        work.count(name, number)
+    for stage, number in model.loads.items():
+        work.count(f"{stage} loads", number)
     model.loads.clear()
-    return {"seen": dict(stages.seen), "loads": loads, "spent": asdict(spent)}
+    for stage, seconds in asdict(spent).items():
+        work.count(f"{stage} seconds", seconds)
+    return {"seen": dict(stages.seen)}
