@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from grange.pipelines.wildlife.media.drawing import Legend
 from grange.pipelines.wildlife.models.manifest import Manifest, Task
 from grange.pipelines.wildlife.models.registry import default_models
 from grange.pipelines.wildlife.parameters import NONE, WildlifeParameters
 from grange.pipelines.wildlife.results import ANIMAL, PERSON, VEHICLE, Results, Source
+
+if TYPE_CHECKING:
+    from grange.pipelines.wildlife.media.drawing import Legend
 
 # Kits of so many runs are kept at hand.
 _KNOWN_KITS: Final = 16
@@ -77,6 +79,9 @@ class Kit:
 
     def legend(self) -> Legend:
         """What is painted, and how it is called."""
+        # Whoever only submits a run draws nothing, and needs no NumPy.
+        from grange.pipelines.wildlife.media.drawing import Legend
+
         head = self.head()
         return Legend(head.categories, head.species, head.keypoints, head.skeleton, self.pcutoff)
 
