@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from grange.core.tasks import JSON, Batch, Job, Outcome, OutcomeState, Task, TaskKind
-from grange.engines import make_engine
+from grange.engines import Engine, make_engine
 from grange.engines.local import LocalEngine
 from grange.storage import file_uri
 
@@ -92,7 +92,7 @@ class Rig:
         )
 
     def run(
-        self, engine: LocalEngine, tasks: Iterable[Task], job: Job | None = None
+        self, engine: Engine, tasks: Iterable[Task], job: Job | None = None
     ) -> dict[int, Outcome]:
         """Give the tasks to the engine, and wait until each has come back."""
         given = tuple(tasks)
@@ -100,11 +100,11 @@ class Rig:
         engine.publish(Batch(job or self.job(), given))
         return self.wait(engine, {task.id for task in given})
 
-    def run_one(self, engine: LocalEngine, task: Task, job: Job | None = None) -> Outcome:
+    def run_one(self, engine: Engine, task: Task, job: Job | None = None) -> Outcome:
         """Do so with one task."""
         return self.run(engine, [task], job)[task.id]
 
-    def wait(self, engine: LocalEngine, tasks: Iterable[int]) -> dict[int, Outcome]:
+    def wait(self, engine: Engine, tasks: Iterable[int]) -> dict[int, Outcome]:
         """Wait until exactly these tasks have come back, each of them once."""
         missing = set(tasks)
         came: dict[int, Outcome] = {}
@@ -117,7 +117,7 @@ class Rig:
                 came[outcome.task] = outcome
         return came
 
-    def turn_until(self, engine: LocalEngine, true: Callable[[], object]) -> list[Outcome]:
+    def turn_until(self, engine: Engine, true: Callable[[], object]) -> list[Outcome]:
         """Let the engine work until something is true; returns what came back meanwhile."""
         came: list[Outcome] = []
         deadline = time.monotonic() + PATIENCE_SECONDS
