@@ -8,9 +8,11 @@ to make; treat it as if it were.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
+
+from grange.core.resources import Needs, needs_from_json, needs_to_json
 
 JSON = Any  # what json.dumps takes; the standard library has no narrower type for it
 
@@ -53,7 +55,8 @@ class Job:
     `pipeline` is a name that the worker's catalogue finds, or the path of a
     file; a worker that finds another `version` refuses. `store` is the URL of
     where outputs go, `logs` a folder, `kept` the folder of what stages of
-    pipelines keep for later runs; without one nothing is kept.
+    pipelines keep for later runs; without one nothing is kept. `needs` is what
+    each task takes of a worker.
     """
 
     run: str
@@ -66,6 +69,7 @@ class Job:
     origin: dict[str, JSON] = field(default_factory=dict)
     kept: str = ""
     kept_bytes: int = 0
+    needs: Needs = field(default_factory=Needs)
 
 
 @dataclass(slots=True)
@@ -153,7 +157,20 @@ def attempt_token(token: str) -> str:
 
 def batch_to_json(batch: Batch) -> dict[str, JSON]:
     """The batch as plain data; what a task doesn't have is left out."""
-    return {"job": asdict(batch.job), "tasks": [task_to_json(task) for task in batch.tasks]}
+    return {"job": job_to_json(batch.job), "tasks": [task_to_json(task) for task in batch.tasks]}
+
+
+def job_to_json(job: Job) -> dict[str, JSON]:
+    """The job as plain data, as `batch_to_json` has it; not a copy of its parameters."""
+    data = {name: getattr(job, name) for name in _JOB_FIELDS}
+    if needs := needs_to_json(job.needs):
+        data["needs"] = needs
+    return data
+
+
+def job_from_json(data: dict[str, JSON]) -> Job:
+    """The job that `job_to_json` took apart."""
+    return Job(**{**data, "needs": needs_from_json(data.get("needs", {}))})
 
 
 def task_to_json(task: Task) -> dict[str, JSON]:
@@ -183,7 +200,7 @@ def batch_from_json(data: dict[str, JSON]) -> Batch:
         task = Task(**one)
         task.kind = _KINDS[task.kind]
         tasks.append(task)
-    return Batch(job=Job(**data["job"]), tasks=tuple(tasks))
+    return Batch(job=job_from_json(data["job"]), tasks=tuple(tasks))
 
 
 def outcome_to_json(outcome: Outcome) -> dict[str, JSON]:
@@ -226,6 +243,7 @@ def outcome_from_json(data: dict[str, JSON]) -> Outcome:
 
 
 _PART = "-part"
+_JOB_FIELDS = tuple(one.name for one in fields(Job) if one.name != "needs")
 # Quicker than to call the classes.
 _KINDS = {str(kind): kind for kind in TaskKind}
 _STATES = {str(state): state for state in OutcomeState}

@@ -7,7 +7,6 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import asdict
 
 from grange.core.tasks import (
     JSON,
@@ -16,6 +15,7 @@ from grange.core.tasks import (
     Outcome,
     OutcomeState,
     Task,
+    job_to_json,
     outcome_from_json,
     task_to_json,
 )
@@ -159,7 +159,7 @@ class LocalEngine(Engine):
         while queue and len(held) < count and queue[0][0] is job:
             held.append(queue.popleft())
         if self._packed is None or self._packed[0] is not job:
-            self._packed = (job, asdict(job))
+            self._packed = (job, job_to_json(job))
         worker.give(self._packed[1], held, [task_to_json(task) for _, task in held])
 
     def _requeue(self, held: Iterable[tuple[Job, Task]]) -> None:
