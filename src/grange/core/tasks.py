@@ -150,9 +150,14 @@ def part_token(token: str) -> str:
     return f"{token}{_PART}"
 
 
+def incoming_token(token: str) -> str:
+    """Where outputs lie that come from a worker on another machine, until each is whole."""
+    return f"{token}{_INCOMING}"
+
+
 def attempt_token(token: str) -> str:
-    """The token of the attempt that has made a staging folder, or one beside it for its part."""
-    return token.removesuffix(_PART)
+    """The token of the attempt that has made a staging folder, or one beside it."""
+    return token.removesuffix(_PART).removesuffix(_INCOMING)
 
 
 def batch_to_json(batch: Batch) -> dict[str, JSON]:
@@ -243,6 +248,7 @@ def outcome_from_json(data: dict[str, JSON]) -> Outcome:
 
 
 _PART = "-part"
+_INCOMING = "-incoming"
 _JOB_FIELDS = tuple(one.name for one in fields(Job) if one.name != "needs")
 # Quicker than to call the classes.
 _KINDS = {str(kind): kind for kind in TaskKind}

@@ -33,8 +33,10 @@ to do next). The CLI and the HTTP API each map the tree in one place.
     │   ├── GroupNotFound
     │   ├── TokenNotFound
     │   ├── FolderNotFound
-    │   └── UploadNotFound
+    │   ├── UploadNotFound
+    │   └── WorkerNotFound
     ├── Conflict                the request is fine, the state of things is not
+    │   ├── ClaimEnded
     │   ├── NameTaken
     │   ├── SetUpAlready
     │   ├── LastAdmin
@@ -45,7 +47,8 @@ to do next). The CLI and the HTTP API each map the tree in one place.
     │   ├── RunEnded
     │   ├── RunIncomplete
     │   ├── ItemsFailed
-    │   └── TransitionIllegal
+    │   ├── TransitionIllegal
+    │   └── WorkerMisfit
     ├── ExtraMissing            an optional part is not installed
     ├── AuditBroken             the audit log is not what was written
     ├── ServerError             a client's trouble with a server
@@ -110,6 +113,7 @@ from grange.errors.parts import (
 from grange.errors.requests import (
     ArchiveRefused,
     ChecksumWrong,
+    ClaimEnded,
     Conflict,
     CredentialsInvalid,
     ExportRefused,
@@ -149,6 +153,8 @@ from grange.errors.requests import (
     UploadNotFound,
     UsageError,
     UserNotFound,
+    WorkerMisfit,
+    WorkerNotFound,
 )
 from grange.errors.tasks import (
     CommandFailed,
@@ -172,6 +178,7 @@ __all__ = [
     "AuditBroken",
     "ChannelBroken",
     "ChecksumWrong",
+    "ClaimEnded",
     "CommandFailed",
     "CommandKilled",
     "CommandNotFound",
@@ -244,5 +251,7 @@ __all__ = [
     "UsageError",
     "UserNotFound",
     "WorkerLost",
+    "WorkerMisfit",
+    "WorkerNotFound",
     "WorkerStartFailed",
 ]

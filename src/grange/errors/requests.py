@@ -184,10 +184,22 @@ class UploadNotFound(NotFound):
     code = "upload.not_found"
 
 
+class WorkerNotFound(NotFound):
+    """No worker has this id or name."""
+
+    code = "worker.not_found"
+
+
 class Conflict(GrangeError):
     """The request is fine in itself, but not in the present state of things."""
 
     code = "conflict"
+
+
+class ClaimEnded(Conflict):
+    """The attempt is not the task's present one, or the task is not being worked on any more."""
+
+    code = "claim.ended"
 
 
 class NameTaken(Conflict):
@@ -206,6 +218,12 @@ class LastAdmin(Conflict):
     """Without its last administrator nobody could look after the site."""
 
     code = "user.last_admin"
+
+
+class WorkerMisfit(Conflict):
+    """A worker and the server are of versions that can't work together."""
+
+    code = "worker.misfit"
 
 
 class UploadConflict(Conflict):

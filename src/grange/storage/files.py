@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 
 from grange.errors import (
     GrangeError,
@@ -59,11 +60,23 @@ def digest_file(path: Path, *, chunk_bytes: int = CHUNK_BYTES) -> tuple[str, int
         raise _input_error(error, path) from error
 
 
-def seal(folder: Path, *, max_files: int = MAX_FILES, max_depth: int = MAX_DEPTH) -> list[Stored]:
+def seal(
+    folder: Path,
+    *,
+    known: Mapping[str, Stored] = MappingProxyType({}),
+    max_files: int = MAX_FILES,
+    max_depth: int = MAX_DEPTH,
+) -> list[Stored]:
     """Make what a task has written durable, and say what it is.
 
     Every file is read once and flushed to the disk with its folders. Only regular
     files and folders can be published. A folder that is not there has no files.
+
+    Args:
+        folder: Where the task has written.
+        known: Files by their paths that need not be read if they still are as these say.
+        max_files: How many there may be.
+        max_depth: How many folders may lie in each other.
 
     Returns:
         The files, sorted by path relative to the folder, with size and digest.
@@ -83,7 +96,7 @@ def seal(folder: Path, *, max_files: int = MAX_FILES, max_depth: int = MAX_DEPTH
                     f"More than {max_files} files were written.",
                     hint="Pack them into an archive, or raise the limit.",
                 )
-            found.append(_sealed(path, name))
+            found.append(_sealed(path, name, known.get(path)))
     except FileNotFoundError as error:
         if found or error.filename != root:
             raise _seal_error(error, folder) from error
@@ -125,12 +138,16 @@ def _storable(prefix: str, name: bytes) -> str:
         raise OutputRefused(f"An output can't be kept: {error.message}") from error
 
 
-def _sealed(path: str, name: bytes) -> Stored:
+def _sealed(path: str, name: bytes, known: Stored | None) -> Stored:
     # Never waits and never leaves the folder, even if the file was changed for a pipe or a link.
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         # No further than this, or a writer that is faster would be followed for ever.
-        begun = os.fstat(descriptor).st_size
+        before = os.fstat(descriptor)
+        begun = before.st_size
+        if known is not None and (known.size, known.mtime_ns) == (begun, before.st_mtime_ns):
+            os.fsync(descriptor)
+            return known
         digest, size = _digest(descriptor, until_bytes=begun)
         os.fsync(descriptor)
         status = os.fstat(descriptor)

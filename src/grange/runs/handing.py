@@ -1,0 +1,287 @@
+"""What a worker that shares no disk with the server holds: its input, its outputs, its parts.
+
+A worker names an attempt by its run, its task and its epoch. Only the attempt
+that the ledger has as the task's present one gets anything: a late one is told
+so, and can't touch what its successor does.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+
+from grange.core.states import TaskState
+from grange.core.tasks import TaskKind, incoming_token, staging_token
+from grange.db import Database
+from grange.errors import (
+    ClaimEnded,
+    InputChanged,
+    InputMissing,
+    InputUnreadable,
+    StoreMissing,
+    TaskError,
+)
+from grange.runs.tables import Record, items, runs, tasks
+from grange.storage import Store, Stored, file_uri, open_store, seal, uri_path
+from grange.storage.arrivals import Arrival, Arrivals
+
+CHUNK_BYTES = 1 << 20
+# So many parts are told at once; an item may have a hundred thousand.
+MOST_PARTS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """An attempt that is under way, with what it works on."""
+
+    run: str
+    number: int
+    out: str
+    task: int
+    epoch: int
+    kind: TaskKind
+    item: int | None
+    path: str = ""
+    uri: str = ""
+    size: int = 0
+    mtime_ns: int = 0
+
+    @property
+    def token(self) -> str:
+        """The name of the folder in which its outputs are staged."""
+        return staging_token(self.run, self.task, self.epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedPart:
+    """What the attempt at a part of an item has left for the merge."""
+
+    token: str
+    files: Sequence[Stored]
+
+
+class Handing:
+    """Hands bytes to workers and takes theirs. Safe to use from several threads at once."""
+
+    def __init__(self, database: Database, *, logs: Path) -> None:
+        """Serve the runs of `database`, whose logs lie below `logs`."""
+        self._database = database
+        self._logs = logs
+        self._arrivals = Arrivals()
+
+    def held(self, run: str, task: int, epoch: int) -> Held:
+        """The attempt of this name.
+
+        Raises:
+            ClaimEnded: There is none under way, any more or at all.
+        """
+        query = (
+            select(
+                *(tasks.c.state, tasks.c.epoch, tasks.c.kind, tasks.c.item),
+                *(runs.c.number, runs.c.out),
+                *(items.c.path, items.c.uri, items.c.size, items.c.mtime_ns),
+            )
+            .join(runs, runs.c.number == tasks.c.run)
+            .join(items, items.c.id == tasks.c.item, isouter=True)
+            .where(tasks.c.id == task, runs.c.id == run)
+        )
+        with self._database.read() as connection:
+            row = connection.execute(query).first()
+        if row is None or (row.state, row.epoch) != (TaskState.RUNNING, epoch):
+            raise ClaimEnded(
+                f"Attempt {task}-{epoch} of run {run[:20]} is not under way.",
+                hint="Drop this work: it is done by another worker, or not wanted any more.",
+            )
+        return _held(run, task, row)
+
+    def source(self, held: Held) -> Source:
+        """The attempt's input, which was found unchanged just now.
+
+        Raises:
+            InputMissing, InputUnreadable, InputChanged: As they say.
+        """
+        source = Source(held)
+        os.close(source.open())
+        return source
+
+    def arrival(
+        self, held: Held, path: str, *, offset: int = 0, size: int | None = None
+    ) -> Arrival:
+        """A place for an output, or for the piece of it that begins at `offset`.
+
+        Raises:
+            StorePathRefused: The path is none, or another output is in its way.
+            UploadConflict: The pieces before are not there, or another one is just coming in.
+        """
+        store = open_store(held.out)
+        folder = store.staging(held.token)
+        return self._arrivals.begin(
+            folder, store.staging(incoming_token(held.token)), path, offset=offset, size=size
+        )
+
+    def check(self, held: Held) -> None:
+        """Make sure that the attempt is still under way.
+
+        Raises:
+            ClaimEnded: It is not.
+        """
+        self.held(held.run, held.task, held.epoch)
+
+    def seal(self, held: Held, wanted: Sequence[Stored]) -> tuple[list[str], list[Stored]]:
+        """Make exactly these outputs durable; what else was staged is removed.
+
+        Returns the paths of those that are not there as they should be, and nothing is
+        sealed then; or none, and the outputs as they are to be told in the outcome.
+
+        Raises:
+            OutputRefused: Something that is staged can't be published.
+        """
+        store = open_store(held.out)
+        folder = store.staging(held.token)
+        here = {one.path: one for one in seal(folder, known=self._arrivals.known(folder))}
+        names = {one.path for one in wanted}
+        missing = [one.path for one in wanted if not _is_same(one, here.get(one.path))]
+        if missing:
+            return missing, []
+        extra = open_store(file_uri(folder))
+        for path in here.keys() - names:
+            extra.delete(path)
+        store.discard(incoming_token(held.token))
+        self._arrivals.forget(folder)
+        return [], [here[path] for path in sorted(names)]
+
+    def parts(self, held: Held, *, after: int = 0, limit: int = MOST_PARTS) -> list[StagedPart]:
+        """What is staged of the parts that the attempt is to merge, from the `after`th on."""
+        store = open_store(held.out)
+        tokens = self._part_tokens(held)[after : after + limit]
+        return [StagedPart(token, list(_staged(store, token).list())) for token in tokens]
+
+    def part_file(self, held: Held, token: str, path: str) -> tuple[Store, Stored]:
+        """The store and the entry of a file of a part that the attempt is to merge.
+
+        Raises:
+            StoreMissing: It is to merge no such part, or the part has no such file.
+        """
+        if token not in self._part_tokens(held):
+            raise StoreMissing(f"Attempt {held.task}-{held.epoch} merges no part {token[:60]!r}.")
+        staged = _staged(open_store(held.out), token)
+        found = staged.stat(path)
+        if found is None:
+            raise StoreMissing(f"Part {token!r} has no file {path[:200]!r}.")
+        return staged, found
+
+    def log(self, held: Held, stream: str) -> Path:
+        """Where the attempt's `out` or `err` is kept."""
+        folder = self._logs / held.run
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{held.task}-{held.epoch}.{stream}"
+
+    def _part_tokens(self, held: Held) -> list[str]:
+        if held.kind is not TaskKind.MERGE or held.item is None:
+            return []
+        query = (
+            select(tasks.c.id, tasks.c.epoch, tasks.c.part)
+            .where(
+                tasks.c.item == held.item,
+                tasks.c.kind == TaskKind.PROCESS,
+                tasks.c.state == TaskState.DONE,
+            )
+            .order_by(tasks.c.part, tasks.c.id)
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        # After a retry a part may have been done twice; the later one's files are there.
+        last = {row.part: staging_token(held.run, row.id, row.epoch) for row in rows}
+        return list(last.values())
+
+
+class Source:
+    """The input of an attempt, as it was when the run was submitted."""
+
+    def __init__(self, held: Held) -> None:
+        """Name it; nothing is opened yet."""
+        self._held = held
+        self.size = held.size
+        self.tag = f"{held.size:x}-{held.mtime_ns:x}"
+
+    def open(self) -> int:
+        """A descriptor of the file.
+
+        Raises:
+            InputMissing, InputUnreadable, InputChanged: As they say.
+        """
+        name = uri_path(self._held.uri)
+        try:
+            # A pipe or device in the file's place must not keep anybody waiting.
+            descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError as error:
+            raise self._refused(error) from error
+        try:
+            self._check(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def read(self, start: int, length: int) -> Iterator[bytes]:
+        """Stream a range in chunks; a file that changes meanwhile ends it with `InputChanged`."""
+        descriptor = self.open()
+        try:
+            end = start + length
+            while start < end:
+                chunk = os.pread(descriptor, min(CHUNK_BYTES, end - start), start)
+                if not chunk:
+                    break
+                start += len(chunk)
+                if start >= end:
+                    # Before the last byte is given away, which would make the answer a whole one.
+                    self._check(descriptor)
+                yield chunk
+            if start < end:
+                self._check(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _check(self, descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise InputUnreadable(f"The input {self._held.path!r} is no regular file.")
+        if (status.st_size, status.st_mtime_ns) != (self._held.size, self._held.mtime_ns):
+            raise InputChanged(
+                f"The input {self._held.path!r} has changed since the run was submitted.",
+                hint="Give the same command once more when this run has ended.",
+            )
+
+    def _refused(self, error: OSError) -> TaskError:
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            return InputMissing(f"The input {self._held.path!r} is not there any more.")
+        return InputUnreadable(f"The input {self._held.path!r} can't be read: {error.strerror}.")
+
+
+def _held(run: str, task: int, row: Record) -> Held:
+    return Held(
+        run=run,
+        number=row.number,
+        out=row.out,
+        task=task,
+        epoch=row.epoch,
+        kind=TaskKind(row.kind),
+        item=row.item,
+        path=row.path or "",
+        uri=row.uri or "",
+        size=row.size or 0,
+        mtime_ns=row.mtime_ns or 0,
+    )
+
+
+def _staged(store: Store, token: str) -> Store:
+    return open_store(file_uri(store.staging(token)))
+
+
+def _is_same(wanted: Stored, here: Stored | None) -> bool:
+    return here is not None and (wanted.size, wanted.sha256) == (here.size, here.sha256)
