@@ -23,6 +23,9 @@ GOOD = {
     "lease_seconds": ("30", 30.0),
     "recycle_bytes": ("500MB", 500_000_000),
     "kept_bytes": ("0", 0),
+    "engine": ("amqps://me:word@broker/site", "amqps://me:word@broker/site"),
+    "workers_engine": ("amqp://broker", "amqp://broker"),
+    "cache_bytes": ("1GiB", 1 << 30),
     "debug": ("yes", True),
 }
 BAD = {
@@ -35,6 +38,9 @@ BAD = {
     "lease_seconds": "nan",
     "recycle_bytes": "1 parsec",
     "kept_bytes": "all",
+    "engine": "carrier pigeons",
+    "workers_engine": "ray://broker",
+    "cache_bytes": "much",
     "debug": "perhaps",
 }
 
@@ -114,6 +120,25 @@ def test_a_refused_value_is_named_with_its_place_and_what_is_allowed(
     assert f"GRANGE_{name.upper()}" in caught.value.message
     assert value in caught.value.message
     assert allowed in caught.value.hint
+
+
+def test_the_engine_is_shown_without_its_password(environment: dict[str, str]) -> None:
+    """Neither where settings are shown nor in the error about one that is no engine."""
+    settings = load({"engine": "amqp://me:hunter2@broker:5672/site"}, environment=environment)
+    with pytest.raises(SettingInvalid) as caught:
+        load({"engine": "amqpx://me:hunter2@broker/site"}, environment=environment)
+
+    assert "amqp://me:***@broker:5672/site" == settings.shown("engine")
+    assert "hunter2" not in str(caught.value) + caught.value.hint + repr(settings)
+
+
+def test_more_runs_are_worked_on_at_once_on_more_machines(environment: dict[str, str]) -> None:
+    """Two on this machine, as ever; eight on others; what somebody has said in any case."""
+    with_broker = {"engine": "amqp://broker"}
+
+    assert 2 == load(environment=environment).runs_at_once
+    assert 8 == load(with_broker, environment=environment).runs_at_once
+    assert 3 == load({**with_broker, "runs_at_once": 3}, environment=environment).runs_at_once
 
 
 def test_a_flag_wins_over_the_environment_over_the_file_over_the_default(

@@ -16,6 +16,7 @@ _UNIT_BYTES = {
     for power, unit in enumerate(("B", f"K{ending}", f"M{ending}", f"G{ending}", f"T{ending}"))
 }
 _DATABASES = ("sqlite", "postgresql", "mysql", "mariadb")
+_ENGINES = ("local", "ray")
 DAY_SECONDS = 86_400.0
 
 
@@ -79,6 +80,11 @@ def url(*schemes: str) -> Callable[[object], str]:
 def sessions(value: object) -> str:
     """Where logins are cached."""
     return "memory" if value == "memory" else url("redis", "rediss", "memcached")(value)
+
+
+def engine(value: object) -> str:
+    """An engine by its name or by the URL of what it works with."""
+    return str(value) if value in _ENGINES else url("amqp", "amqps", "ray")(value)
 
 
 def host(value: object) -> str:

@@ -20,10 +20,14 @@ FILE_VARIABLE = "GRANGE_CONFIG"
 # the other is the mark that a worker puts on what it starts.
 OTHER_VARIABLES = frozenset({FILE_VARIABLE, TOKEN_VARIABLE, "GRANGE_WORKER"})
 
+# Runs worked on at once: each has all workers of this machine, or its share of many machines.
+_RUNS_HERE = 2
+_RUNS_ELSEWHERE = 8
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Settings:
-    """The settings in force: an attribute for each row of `SETTINGS`."""
+    """The settings in force: an attribute for each row of `SETTINGS`. Its text has no password."""
 
     home: Path
     database: str
@@ -44,6 +48,9 @@ class Settings:
     shares: str | None
     commands: str
     quota_bytes: int
+    engine: str
+    workers_engine: str | None
+    cache_bytes: int
     runs_at_once: int
     streams: int
     debug: bool
@@ -57,6 +64,10 @@ class Settings:
     def shown(self, name: str) -> str:
         """The value as text for people, without a password."""
         return _shown(getattr(self, name))
+
+    def __repr__(self) -> str:
+        """Say each setting as it may be shown."""
+        return f"Settings({', '.join(f'{one.name}={self.shown(one.name)}' for one in SETTINGS)})"
 
 
 def load(
@@ -119,6 +130,8 @@ def _completed(values: dict[str, Any], environment: Mapping[str, str]) -> dict[s
         values["database"] = f"sqlite:///{values['home'] / 'grange.db'}"
     if values["workers"] is None:
         values["workers"] = usable_cores()
+    if values["runs_at_once"] is None:
+        values["runs_at_once"] = _RUNS_HERE if values["engine"] == "local" else _RUNS_ELSEWHERE
     return values
 
 

@@ -161,10 +161,31 @@ SETTINGS: tuple[Setting, ...] = (
         "How much a user may keep on the server, unless the user has a quota of their own.",
     ),
     Setting(
+        "engine",
+        Kind("engine", "local, ray, or a URL that begins with amqp, amqps or ray", kinds.engine),
+        "local",
+        "local",
+        "How work reaches workers: those of this machine, those behind a broker, or a Ray cluster.",
+    ),
+    Setting(
+        "workers_engine",
+        Kind("URL", "a URL that begins with amqp or amqps", kinds.url("amqp", "amqps")),
+        None,
+        "none",
+        "How workers reach the broker, where the server can't make a user for each of them there.",
+    ),
+    Setting(
+        "cache_bytes",
+        kinds.size(0),
+        20 << 30,
+        "20GiB",
+        "How much of inputs a worker keeps that shares no disk with them.",
+    ),
+    Setting(
         "runs_at_once",
         kinds.count(1, 64),
-        2,
-        "2",
+        None,
+        "2; with another engine than local 8",
         "How many runs the server works on at the same time, each with all workers.",
     ),
     Setting(
