@@ -1,0 +1,135 @@
+"""A rig for each engine: it makes engines of its kind, and knows what only they can do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Container, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from grange.core.tasks import Batch, Job, Outcome, OutcomeState, Task
+from grange.engines import Engine
+from tests.engines.rig import PATIENCE_SECONDS, Rig, is_alive, wait_for
+
+LEASE_SECONDS = 60.0
+
+
+class ContractRig(Rig):
+    """What the contract's tests use: engines that are made anew, and a caller that tries again."""
+
+    name = "local"
+    # Whether workers are the engine's own, and go when it is closed.
+    owns_workers = True
+
+    def make(self, *, workers: int = 1, lease_seconds: float = LEASE_SECONDS) -> Engine:
+        """Make an engine with so many workers; it is closed with the rig."""
+        return super().engine(workers=workers, lease_seconds=lease_seconds)
+
+    def many(self, count: int, script: str = "result = 1") -> list[Task]:
+        """Make many tasks over one input."""
+        first = self.task(script)
+        file = self.inputs / first.path
+        return [first, *(self.task_at(file) for _ in range(count - 1))]
+
+    def publish(self, engine: Engine, tasks: Iterable[Task], job: Job | None = None) -> None:
+        """Hand the tasks over, all at once."""
+        engine.start()
+        engine.publish(Batch(job or self.job(), tuple(tasks)))
+
+    def finish(
+        self,
+        engine: Engine,
+        tasks: Iterable[Task],
+        job: Job | None = None,
+        *,
+        beside: Container[int] = (),
+    ) -> dict[int, Outcome]:
+        """Wait for each of these to come back, as the ledger would.
+
+        What was never begun is given out again as another attempt; anything
+        that comes twice, or of an attempt that is not out, is refused. What
+        comes of tasks `beside` these doesn't matter.
+        """
+        out = {task.id: task for task in tasks}
+        came: dict[int, Outcome] = {}
+        deadline = time.monotonic() + 2 * PATIENCE_SECONDS
+        while out:
+            assert time.monotonic() < deadline, f"not back: {sorted(out)[:10]}"
+            again = []
+            for outcome in engine.collect(0.1):
+                if outcome.task in beside:
+                    continue
+                task = out.get(outcome.task)
+                assert task is not None, f"came twice, or unasked: {outcome}"
+                assert task.epoch == outcome.epoch
+                if outcome.state is OutcomeState.RETURNED:
+                    out[task.id] = replace(task, epoch=task.epoch + 1)
+                    again.append(out[task.id])
+                else:
+                    came[task.id] = outcome
+                    del out[task.id]
+            if again:
+                engine.publish(Batch(job or self.job(), tuple(again)))
+        return came
+
+    def do(
+        self, engine: Engine, tasks: Iterable[Task], job: Job | None = None
+    ) -> dict[int, Outcome]:
+        """Hand the tasks over, and wait for each of them."""
+        given = list(tasks)
+        self.publish(engine, given, job)
+        return self.finish(engine, given, job)
+
+    def blocking(self) -> tuple[Task, Path]:
+        """Make a task that starts a process of its own and never ends, and name its mark.
+
+        The mark is a file with the numbers of both processes, written when both run.
+        """
+        mark = self.folder / f"mark-{time.monotonic_ns()}"
+        task = self.task(
+            f"""
+            import os, subprocess, time
+            child = subprocess.Popen(["sleep", "300"], start_new_session=True)
+            with open({str(mark)!r} + ".part", "w") as file:
+                file.write(f"{{os.getpid()}} {{child.pid}}")
+            os.rename({str(mark)!r} + ".part", {str(mark)!r})
+            work.progress(0.25)
+            time.sleep(300)
+            """
+        )
+        return task, mark
+
+    def silence(self, engine: Engine, seconds: float = 0.5) -> None:
+        """See that nothing more comes back."""
+        assert [] == engine.collect(seconds)
+
+
+class GatedTask:
+    """A task that waits until it may end."""
+
+    def __init__(self, rig: ContractRig) -> None:
+        self.gate = rig.folder / f"gate-{time.monotonic_ns()}"
+        self.begun = self.gate.with_suffix(".begun")
+        self.task = rig.task(
+            f"""
+            import os, time
+            open({str(self.begun)!r}, "a").write("x")
+            while not os.path.exists({str(self.gate)!r}):
+                time.sleep(0.01)
+            result = "through"
+            """
+        )
+
+    def open(self) -> None:
+        """Let it end."""
+        self.gate.touch()
+
+
+def gone(mark: Path) -> None:
+    """Wait until the processes that a mark names are no more."""
+    numbers = [int(word) for word in mark.read_text().split()]
+    wait_for(lambda: not any(is_alive(number) for number in numbers), seconds=10)
+
+
+RIGS: dict[str, Any] = {"local": ContractRig}
