@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from grange.core.tasks import Batch, Outcome
+from grange.core.tasks import Batch, Outcome, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,27 @@ class WorkerView:
     silent: bool = False  # it has given no sign of life for a while
 
 
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether an engine reaches what it needs, for people to look at.
+
+    `since` is when that began, as `time.time` says it; `reason` is why it is down.
+    """
+
+    state: Literal["up", "down"]
+    since: float
+    reason: str = ""
+
+
 class Engine(ABC):
     """Brings batches to workers and their outcomes back. Not thread-safe: one owner drives it.
 
     Delivery is at least once; the ledger's epochs make the effect exactly once.
     An engine keeps nothing that the ledger doesn't have: it may be killed at any time.
     """
+
+    # Whether what it has published goes on when it is closed, and another one can adopt it.
+    lasting: ClassVar[bool] = False
 
     @abstractmethod
     def start(self) -> None:
@@ -76,4 +92,24 @@ class Engine(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Kill all workers and all that they started, and forget their tasks. Idempotent."""
+        """Kill all workers and all that they started, and forget their tasks. Idempotent.
+
+        One that lasts has no workers of its own: it lets go, and what is under way goes on.
+        """
+
+    def adopt(self, tasks: Collection[Task]) -> None:  # noqa: B027  # most have none
+        """Wait for tasks that an earlier engine of the same run has published.
+
+        To be called before anything else, since what comes back of tasks that
+        nobody waits for is dropped. An engine that doesn't last has none.
+        """
+
+    def forget(self) -> None:  # noqa: B027  # most leave nothing
+        """The run has ended: remove what would wait for a next engine. Before `close`."""
+
+    def ring(self) -> None:  # noqa: B027  # only a nudge
+        """Let a `collect` that waits return soon. May be called from any thread."""
+
+    def health(self) -> Health | None:
+        """Whether it reaches its workers' way; None where nothing is between them."""
+        return None

@@ -60,6 +60,7 @@ to do next). The CLI and the HTTP API each map the tree in one place.
     │   ├── StoreMissing
     │   ├── StoreFull
     │   ├── StoreDenied
+    │   ├── StoreUnreachable
     │   └── StoreCorrupt
     ├── DatabaseError
     │   ├── DatabaseUnreachable
@@ -69,7 +70,11 @@ to do next). The CLI and the HTTP API each map the tree in one place.
     │   └── DatabaseCorrupt
     ├── EngineError
     │   ├── WorkerStartFailed
-    │   └── ChannelBroken
+    │   ├── ChannelBroken
+    │   ├── BrokerUnreachable
+    │   ├── BrokerRefused
+    │   ├── BrokerMessageInvalid
+    │   └── ProtocolMismatch
     └── TaskError               why one attempt at one task failed
         ├── InputMissing
         ├── InputUnreadable
@@ -89,6 +94,9 @@ to do next). The CLI and the HTTP API each map the tree in one place.
 from grange.errors.base import GrangeError
 from grange.errors.parts import (
     AuditBroken,
+    BrokerMessageInvalid,
+    BrokerRefused,
+    BrokerUnreachable,
     ChannelBroken,
     DatabaseBusy,
     DatabaseCorrupt,
@@ -98,6 +106,7 @@ from grange.errors.parts import (
     DatabaseUnreachable,
     EngineError,
     ExtraMissing,
+    ProtocolMismatch,
     ServerError,
     ServerRefused,
     ServerUnreachable,
@@ -108,6 +117,7 @@ from grange.errors.parts import (
     StoreFull,
     StoreMissing,
     StorePathRefused,
+    StoreUnreachable,
     WorkerStartFailed,
 )
 from grange.errors.requests import (
@@ -176,6 +186,9 @@ from grange.errors.tasks import (
 __all__ = [
     "ArchiveRefused",
     "AuditBroken",
+    "BrokerMessageInvalid",
+    "BrokerRefused",
+    "BrokerUnreachable",
     "ChannelBroken",
     "ChecksumWrong",
     "ClaimEnded",
@@ -220,6 +233,7 @@ __all__ = [
     "PipelineFailed",
     "PipelineInvalid",
     "PipelineNotFound",
+    "ProtocolMismatch",
     "QuotaExceeded",
     "RepeatedDifferently",
     "RequestInvalid",
@@ -240,6 +254,7 @@ __all__ = [
     "StoreFull",
     "StoreMissing",
     "StorePathRefused",
+    "StoreUnreachable",
     "TaskError",
     "TaskTimedOut",
     "TokenNotFound",

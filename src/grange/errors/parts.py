@@ -71,6 +71,12 @@ class StoreDenied(StoreError):
     code = "store.denied"
 
 
+class StoreUnreachable(StoreError):
+    """The store is away, or in trouble; what was asked can be asked again."""
+
+    code = "store.unreachable"
+
+
 class StoreCorrupt(StoreError):
     """Bytes in the store differ from what was recorded of them."""
 
@@ -129,3 +135,27 @@ class ChannelBroken(EngineError):
     """The other end of a worker's channel is gone or sends nonsense."""
 
     code = "channel.broken"
+
+
+class BrokerUnreachable(EngineError):
+    """No answer comes from the message broker, or its connection broke."""
+
+    code = "broker.unreachable"
+
+
+class BrokerRefused(EngineError):
+    """The message broker refuses this user, or something that it may not do."""
+
+    code = "broker.refused"
+
+
+class BrokerMessageInvalid(EngineError):
+    """What came through the broker is no message of Grange, or is too long for one."""
+
+    code = "broker.message_invalid"
+
+
+class ProtocolMismatch(EngineError):
+    """The server and a worker speak different protocols: one of them is older."""
+
+    code = "protocol.mismatch"
