@@ -207,6 +207,22 @@ def check_0005_attempt_counts(connection: Connection) -> None:
     assert _only_row(connection, "attempts", "task", "counts") == (3, "frames")
 
 
+def seed_0006_workers(connection: Connection) -> None:
+    """Put a worker and a token into the tables of 0006."""
+    token: dict[str, object] = {"id": "w1", "key": "k", "labels": "[]"}
+    token |= {"created_at": 1.5, "expires_at": 2.5}
+    worker: dict[str, object] = {"id": "w2", "key": "k", "name": FOX, "token": "w1"}
+    worker |= {"state": "active", "labels": "[]", "capacity": "{}", "version": "1"}
+    worker |= {"protocol": 1, "system": FOX, "address": "::1", "metrics_url": ""}
+    _insert(connection, worker_tokens=token, workers=worker | {"joined_at": 1.5, "seen_at": 2.5})
+
+
+def check_0006_workers(connection: Connection) -> None:
+    """See that all of it is as it was."""
+    assert _only_row(connection, "worker_tokens", "id", "uses", "used") == ("w1", 1, 0)
+    assert _only_row(connection, "workers", "name", "seen_at", "beat") == (FOX, 2.5, None)
+
+
 # For each revision: what is put in once it is reached, and how that looks from then on.
 DATA: dict[str, tuple[Callable[[Connection], None], Callable[[Connection], None]]] = {
     "0001_runs": (seed_0001_runs, check_0001_runs),
@@ -214,6 +230,7 @@ DATA: dict[str, tuple[Callable[[Connection], None], Callable[[Connection], None]
     "0003_run_owners": (seed_0003_run_owners, check_0003_run_owners),
     "0004_uploads": (seed_0004_uploads, check_0004_uploads),
     "0005_attempt_counts": (seed_0005_attempt_counts, check_0005_attempt_counts),
+    "0006_workers": (seed_0006_workers, check_0006_workers),
 }
 
 

@@ -12,6 +12,7 @@ from grange.client.files import Files
 from grange.client.models import Models
 from grange.client.runs import Runs
 from grange.client.system import System
+from grange.client.workers import Workers
 
 
 class Client:
@@ -25,6 +26,7 @@ class Client:
         self.files = Files(self.connection)
         self.models = Models(self.connection)
         self.system = System(self.connection)
+        self.workers = Workers(self.connection)
 
     @property
     def server(self) -> str:

@@ -71,8 +71,15 @@ class Connection:
     sent or brought in pieces.
     """
 
-    def __init__(self, server: str, *, token: str | None = None, ca: Path | None = None) -> None:
-        """Name the server and who asks; nothing is sent yet.
+    def __init__(
+        self,
+        server: str,
+        *,
+        token: str | None = None,
+        ca: Path | None = None,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
+        """Name the server and who asks; nothing is sent yet. `trust` wins over `ca`.
 
         Raises:
             SettingInvalid: The URL or the file `ca` is none.
@@ -84,7 +91,7 @@ class Connection:
         # A session's proof that no other site's page sends in its name.
         self.csrf: str | None = None
         self._answered = False
-        self._http = self._open(_headers(token), _trust(ca))
+        self._http = self._open(_headers(token), trust or _trust(ca))
 
     def get(self, model: type[M], path: str, query: Query | None = None) -> M:
         """Read something."""

@@ -47,8 +47,7 @@ to do next). The CLI and the HTTP API each map the tree in one place.
     │   ├── RunEnded
     │   ├── RunIncomplete
     │   ├── ItemsFailed
-    │   ├── TransitionIllegal
-    │   └── WorkerMisfit
+    │   └── TransitionIllegal
     ├── ExtraMissing            an optional part is not installed
     ├── AuditBroken             the audit log is not what was written
     ├── ServerError             a client's trouble with a server
@@ -163,7 +162,6 @@ from grange.errors.requests import (
     UploadNotFound,
     UsageError,
     UserNotFound,
-    WorkerMisfit,
     WorkerNotFound,
 )
 from grange.errors.tasks import (
@@ -266,7 +264,6 @@ __all__ = [
     "UsageError",
     "UserNotFound",
     "WorkerLost",
-    "WorkerMisfit",
     "WorkerNotFound",
     "WorkerStartFailed",
 ]

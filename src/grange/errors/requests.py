@@ -220,12 +220,6 @@ class LastAdmin(Conflict):
     code = "user.last_admin"
 
 
-class WorkerMisfit(Conflict):
-    """A worker and the server are of versions that can't work together."""
-
-    code = "worker.misfit"
-
-
 class UploadConflict(Conflict):
     """An upload's part does not begin where the last one ended, or another one is being sent."""
 

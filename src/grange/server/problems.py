@@ -26,6 +26,8 @@ STATUS: dict[type[errors.GrangeError], HTTPStatus] = {
     errors.DatabaseFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.ServerError: HTTPStatus.BAD_GATEWAY,
     errors.EngineError: HTTPStatus.SERVICE_UNAVAILABLE,
+    # No waiting helps.
+    errors.ProtocolMismatch: HTTPStatus.CONFLICT,
 }
 
 
