@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from grange.core.states import ItemState, RunState
+from grange.core.states import AttemptEnd, ItemState, RunState
+from grange.core.tasks import Outcome, TaskKind
 
 JSON = Any
 
@@ -55,6 +56,36 @@ class ItemEnded:
     failure: dict[str, JSON] | None = None
 
 
+@dataclass(slots=True)
+class Tried:
+    """An attempt that ended, as the ledger has written it down.
+
+    `size` is its item's, `again` says that its task will be tried once more, and
+    `last` that it has brought its item to its end.
+    """
+
+    kind: TaskKind
+    size: int
+    outcome: Outcome
+    end: AttemptEnd
+    again: bool = False
+    last: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class AttemptsEnded:
+    """Attempts that ended together: one event for all of a batch, since there may be millions.
+
+    `overdue` says that they are lost because their leases ran out, `refused`
+    how many outcomes came too late to count.
+    """
+
+    run: str
+    tried: Sequence[Tried]
+    overdue: bool = False
+    refused: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunNote:
     """Something a person should know: a word why the run waits, or what was retried."""
@@ -71,5 +102,5 @@ class RunEnded:
     state: RunState
 
 
-Event = RunProgress | ItemEnded | RunNote | RunEnded
+Event = RunProgress | ItemEnded | AttemptsEnded | RunNote | RunEnded
 Observer = Callable[[Event], None]

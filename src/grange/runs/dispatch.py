@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from grange.core.events import ItemEnded, Observer, RunNote
+from grange.core.events import AttemptsEnded, ItemEnded, Observer, RunNote
 from grange.core.states import ItemState, RunState
 from grange.core.tasks import (
     Batch,
@@ -126,7 +126,7 @@ class Dispatcher:
             self._next_renewal = now + self._grip.lease_seconds / RENEWALS
             until = now + self._grip.lease_seconds
             claims.renew(self._database, self._engine.alive(), until=until)
-        self._settle(outcomes.sweep(self._database, self._driven, now=now))
+        self._settle(outcomes.sweep(self._database, self._driven, now=now), overdue=True)
 
     def _hold(self, now: float) -> None:
         if not driving.keep(self._database, self._driven, self._grip, now=now):
@@ -174,7 +174,12 @@ class Dispatcher:
             self._halted = StoreFull(outcome.failure.message, hint=hint)
         return replace(outcome, state=OutcomeState.RETURNED)
 
-    def _settle(self, answer: Concluded) -> None:
+    def _settle(self, answer: Concluded, *, overdue: bool = False) -> None:
+        if answer.tried or answer.refused:
+            tried, refused = answer.tried, len(answer.refused)
+            self._observer(
+                AttemptsEnded(run=self._driven.id, tried=tried, overdue=overdue, refused=refused)
+            )
         self._ended(answer.ended)
         self._publish(answer.publish)
         if answer.abandon:

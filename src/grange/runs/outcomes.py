@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 from sqlalchemy import Connection, select, update
 
-from grange.core.events import ItemEnded
+from grange.core.events import ItemEnded, Tried
 from grange.core.states import AttemptEnd, ItemState, TaskState
 from grange.core.tasks import (
     JSON,
@@ -50,6 +50,7 @@ class Concluded:
     abandon: list[int] = field(default_factory=list)  # tasks whose work serves nothing any more
     discard: list[str] = field(default_factory=list)  # staging that nobody will publish
     refused: list[Outcome] = field(default_factory=list)
+    tried: list[Tried] = field(default_factory=list)
 
 
 def conclude(
@@ -196,9 +197,13 @@ class _Conclusion:
                 )
                 if result.rowcount != len(some):
                     raise _NotAllHeldError
+        tried, end = self.answer.tried, AttemptEnd.DONE
         for outcome in outcomes:
+            claimed = self.driven.flying[outcome.task]
             self.writes.attempt(outcome, "done")
-            self._plain_done(self.driven.flying[outcome.task], outcome)
+            self._plain_done(claimed, outcome)
+            task = claimed.task
+            tried.append(Tried(task.kind, task.size, outcome, end, last=True))
 
     def _plain_done(self, claimed: Claimed, outcome: Outcome) -> None:
         task, driven = claimed.task, self.driven
@@ -273,6 +278,7 @@ class _Conclusion:
         cost = self.costs.get(row.item)
         if verdict.end is not AttemptEnd.RETURNED:
             self.writes.attempt(outcome, str(verdict.end))
+            self._tried(row, outcome, verdict)
             if cost is not None:
                 cost.add(outcome, counts=verdict.end is not AttemptEnd.DONE)
         state = verdict.task.state
@@ -290,6 +296,14 @@ class _Conclusion:
         )
         if state is TaskState.FAILED and cost is not None:
             self._failed(row, outcome, cost)
+
+    def _tried(self, row: Record, outcome: Outcome, verdict: Verdict) -> None:
+        kind, end, claimed = TaskKind(row.kind), verdict.end, self.driven.flying.get(outcome.task)
+        one_part = kind is TaskKind.PROCESS and not self.driven.splits
+        last = end is AttemptEnd.DONE and (outcome.merged or kind is TaskKind.MERGE or one_part)
+        again = verdict.task.state is TaskState.WAITING
+        size = claimed.task.size if claimed else 0
+        self.answer.tried.append(Tried(kind, size, outcome, end, again, last))
 
     def _done(self, row: Record, outcome: Outcome, cost: _Cost | None) -> None:
         kind = TaskKind(row.kind)

@@ -1,0 +1,1 @@
+"""What this program tells of itself in numbers: the table of metrics, counting, exposition."""

@@ -1,0 +1,96 @@
+"""Listens to runs that this process drives, and counts what happens to them."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+
+from grange.core.events import AttemptsEnded, Event, ItemEnded, RunProgress, Tried
+from grange.telemetry import metrics
+from grange.telemetry.attempts import OF_SERVER, add_counts, pipeline_label
+from grange.telemetry.metrics import Labels
+from grange.telemetry.tally import Tally
+
+
+class Counting:
+    """What all runs of this process add up to."""
+
+    def __init__(self, tally: Tally) -> None:
+        """Count into this."""
+        self.tally = tally
+        self._lock = threading.Lock()
+        self._slots: dict[str, Counter[str]] = {}
+
+    def listener(self, run: str, pipeline: str) -> RunCount:
+        """What listens to one run; `close` it when nobody works on the run any more."""
+        return RunCount(self, run, pipeline_label(pipeline))
+
+    def slots_are(self, run: str, states: Counter[str] | None) -> None:
+        """Say how many workers of a run are in which state; None once it has none."""
+        with self._lock:
+            if states is None:
+                self._slots.pop(run, None)
+            else:
+                self._slots[run] = states
+            every = sum(self._slots.values(), Counter({"busy": 0, "idle": 0, "silent": 0}))
+            values: dict[Labels, float] = {
+                (state,): float(every[state]) for state in ("busy", "idle", "silent")
+            }
+            self.tally.put_all(metrics.ENGINE_WORKERS, values)
+
+
+class RunCount:
+    """Counts what happens to one run. An `Observer`."""
+
+    def __init__(self, counting: Counting, run: str, pipeline: str) -> None:
+        """Use `Counting.listener`."""
+        self._counting = counting
+        self._tally = counting.tally
+        self._run = run
+        self._pipeline = pipeline
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+        if isinstance(event, AttemptsEnded):
+            self._take_attempts(event)
+        elif isinstance(event, ItemEnded):
+            self._tally.add(metrics.ITEMS_ENDED, self._pipeline, str(event.state))
+            if event.reused:
+                self._tally.add(metrics.ITEMS_REUSED, self._pipeline)
+        elif isinstance(event, RunProgress):
+            states = Counter(
+                "silent" if one.silent else "busy" if one.item is not None else "idle"
+                for one in event.workers
+            )
+            self._counting.slots_are(self._run, states)
+
+    def close(self) -> None:
+        """Nobody works on the run any more."""
+        self._counting.slots_are(self._run, None)
+
+    def _take_attempts(self, event: AttemptsEnded) -> None:
+        tally, pipeline = self._tally, self._pipeline
+        if event.refused:
+            tally.add(metrics.REFUSED, pipeline, amount=event.refused)
+        if event.overdue:
+            tally.add(metrics.LEASE_LOSSES, pipeline, amount=len(event.tried))
+        for tried in event.tried:
+            self._take(tried, overdue=event.overdue)
+
+    def _take(self, tried: Tried, *, overdue: bool) -> None:
+        tally, pipeline, outcome = self._tally, self._pipeline, tried.outcome
+        stage = str(tried.kind)
+        tally.add(metrics.ATTEMPTS, pipeline, stage, str(tried.end))
+        if tried.again:
+            tally.add(metrics.RETRIES, pipeline, stage)
+        if overdue:
+            return  # Nobody knows how long it took.
+        tally.observe(metrics.ATTEMPT_SECONDS, pipeline, stage, value=outcome.seconds)
+        if outcome.peak_bytes:
+            tally.observe(metrics.ATTEMPT_PEAK, pipeline, value=outcome.peak_bytes)
+        if outcome.counts:
+            add_counts(tally, OF_SERVER, pipeline, outcome.counts)
+        if tried.last:
+            tally.add(metrics.INPUT_BYTES, pipeline, amount=tried.size)
+            written = sum(one.size for one in outcome.outputs)
+            tally.add(metrics.OUTPUT_BYTES, pipeline, amount=written)

@@ -1,0 +1,64 @@
+"""What a worker counts of its own, for its exporter."""
+
+from __future__ import annotations
+
+from grange.core.tasks import Outcome, TaskKind
+from grange.telemetry import metrics
+from grange.telemetry.attempts import OF_WORKER, add_counts, pipeline_label
+from grange.telemetry.tally import Tally
+
+
+class StationCount:
+    """Counts what one worker does. Every method may be called from any thread."""
+
+    def __init__(self, *, name: str, version: str) -> None:
+        """Begin with nothing."""
+        self.tally = Tally()
+        self.tally.put(metrics.WORKER_INFO, name, version, value=1)
+        # Told from the start: a rate over what is not there yet is nothing, not nought.
+        for counter in (metrics.WORKER_FETCHED, metrics.WORKER_SENT, metrics.WORKER_RECONNECTS):
+            self.tally.add(counter, amount=0)
+
+    def ended(self, *, pipeline: str, kind: TaskKind, outcome: Outcome) -> None:
+        """A task came to its end here."""
+        label, stage = pipeline_label(pipeline), str(kind)
+        self.tally.add(metrics.WORKER_TASKS, label, stage, str(outcome.state))
+        self.tally.observe(metrics.WORKER_TASK_SECONDS, label, stage, value=outcome.seconds)
+        add_counts(self.tally, OF_WORKER, label, outcome.counts)
+
+    def fetched(self, size_bytes: int, *, from_cache: bool = False) -> None:
+        """An input is here: brought now, or found in the cache."""
+        if from_cache:
+            self.tally.add(metrics.WORKER_CACHE_HITS)
+            return
+        self.tally.add(metrics.WORKER_CACHE_MISSES)
+        self.tally.add(metrics.WORKER_FETCHED, amount=size_bytes)
+
+    def sent(self, size_bytes: int) -> None:
+        """Outputs were brought away."""
+        self.tally.add(metrics.WORKER_SENT, amount=size_bytes)
+
+    def reconnected(self) -> None:
+        """The connection to the broker was made anew."""
+        self.tally.add(metrics.WORKER_RECONNECTS)
+
+    def stands(
+        self,
+        *,
+        slots: int,
+        busy: int,
+        draining: bool = False,
+        connected: bool = True,
+        unsent: int = 0,
+        cache_bytes: int = 0,
+    ) -> None:
+        """How the worker stands now."""
+        for gauge, value in (
+            (metrics.WORKER_SLOTS, slots),
+            (metrics.WORKER_BUSY, busy),
+            (metrics.WORKER_DRAINING, draining),
+            (metrics.WORKER_CONNECTED, connected),
+            (metrics.WORKER_UNSENT, unsent),
+            (metrics.WORKER_CACHE_BYTES, cache_bytes),
+        ):
+            self.tally.put(gauge, value=float(value))
