@@ -134,6 +134,11 @@ class Arrival:
             self.close()
             raise
 
+    @property
+    def reached(self) -> int:
+        """How much of the file is there."""
+        return self._at
+
     def write(self, chunks: Sequence[bytes]) -> None:
         """Add some bytes.
 
