@@ -24,6 +24,7 @@ class Scope(StrEnum):
     READ = "read"
     RUN = "run"  # submit and change runs, send files
     ADMIN = "admin"  # look after users, groups and the site
+    METRICS = "metrics"  # read the site's numbers, and where those of its machines are
 
 
 class KeyKind(StrEnum):

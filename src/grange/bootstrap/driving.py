@@ -22,12 +22,14 @@ from grange.bootstrap.embedded import Site, environment, open_runs
 from grange.core.states import RunState
 from grange.errors import GrangeError, RunBusy, RunEnded
 from grange.runs.activity import ActivityWriter
+from grange.telemetry.drive import counted
 
 if TYPE_CHECKING:
-    from grange.core.events import Observer
+    from grange.core.events import Event, Observer
     from grange.runs.models import RunView
     from grange.runs.service import Runs
     from grange.settings import Settings
+    from grange.telemetry.counting import Counting
 
 log = logging.getLogger("grange.drive")
 
@@ -41,8 +43,9 @@ LONGEST_PAUSE_SECONDS = 300.0
 @contextmanager
 def open_shift(settings: Settings) -> Iterator[Shift]:
     """What works on the runs of the server of these settings."""
-    with open_runs(settings) as runs:
-        yield Shift(_Workshop(settings, runs), runs, at_once=settings.runs_at_once)
+    with open_runs(settings) as runs, counted(settings.home) as counting:
+        site = _Workshop(settings, runs)
+        yield Shift(site, runs, at_once=settings.runs_at_once, counting=counting)
 
 
 class _Workshop(Site):
@@ -71,8 +74,9 @@ class _Pause:
 class Shift:
     """Drives waiting runs, some at a time, until it is told to stop."""
 
-    def __init__(self, site: _Workshop, runs: Runs, *, at_once: int) -> None:
-        """Work on the runs of this site."""
+    def __init__(self, site: _Workshop, runs: Runs, *, at_once: int, counting: Counting) -> None:
+        """Work on the runs of this site, and count what happens to them."""
+        self._counting = counting
         self._site = site
         self._runs = runs
         self._at_once = at_once
@@ -117,8 +121,14 @@ class Shift:
 
     def _drive(self, run: RunView) -> None:
         activity = ActivityWriter(self._runs.logs_of(run))
+        count = self._counting.listener(run.id, run.pipeline)
+
+        def observe(event: Event) -> None:
+            activity(event)
+            count(event)
+
         try:
-            self._site.work_on(run, observer=activity, stop=self._stop)
+            self._site.work_on(run, observer=observe, stop=self._stop)
             self._pauses.pop(run.id, None)
         except (RunBusy, RunEnded):
             log.info("run %s is in other hands", run.id)
@@ -126,6 +136,7 @@ class Shift:
             self._put_off(run, error)
         finally:
             activity.close()
+            count.close()
             self._awake.set()
 
     def _put_off(self, run: RunView, error: Exception) -> None:

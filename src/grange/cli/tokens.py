@@ -48,7 +48,7 @@ def make(
             "--scope",
             metavar="SCOPE",
             show_default=False,
-            help="read, run or admin; may be repeated (read and run).",
+            help="read, run, admin or metrics; may be repeated (read and run).",
         ),
     ] = None,
     days: Annotated[

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from grange.runs.itempages import ItemFilter
     from grange.runs.models import FailureGroup, ItemView, RunSpec, RunView
     from grange.runs.pages import Part, RunFilter, Sight
+    from grange.runs.standing import Standing
     from grange.runs.timeline import Span
 
 
@@ -132,6 +133,12 @@ class Reads:
         from grange.runs import pace
 
         return pace.ended_by_minute(self._database, numbers, since=since)
+
+    def standing(self, *, now: float) -> dict[str, Standing]:
+        """How the runs that have not ended stand, by the pipelines' names."""
+        from grange.runs import standing
+
+        return standing.standing(self._database, now=now)
 
     def cells(self, run: RunView) -> Glance:
         """All items of a run at a glance; a moving run's may be a few seconds old."""

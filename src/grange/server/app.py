@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 
 from grange.server import guard, refusals, web
-from grange.server.api import ROUTERS
+from grange.server.api import ROUTERS, metrics
 from grange.server.documents import API, PROBLEMS, document, operation_id
 from grange.server.doors import scopes
 from grange.server.visitors import Visitor
@@ -24,8 +24,9 @@ def make_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     refusals.install(app)
     _serve_document(app)
+    app.include_router(metrics.plain)
     web.add_pages(app)
-    guard.install(app, parts.settings)
+    guard.install(app, parts.settings, parts.tally)
     return app
 
 

@@ -10,7 +10,14 @@ from fastapi.routing import APIRoute
 from grange.accounts.models import Scope
 from grange.server.api import ROUTERS
 from grange.server.desk import DeskOf
-from grange.server.visitors import SAFE_METHODS, Administrator, Oneself, Submitter, Visitor
+from grange.server.visitors import (
+    SAFE_METHODS,
+    Administrator,
+    Oneself,
+    Scraper,
+    Submitter,
+    Visitor,
+)
 
 if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
@@ -30,6 +37,8 @@ def _scope(route: APIRoute) -> Scope | None:
     asked = set(_calls(route.dependant))
     if _call(Administrator) in asked:
         return Scope.ADMIN
+    if _call(Scraper) in asked:
+        return Scope.METRICS
     # A desk lets whoever reads look, and whoever runs change something.
     changes = _call(DeskOf) in asked and SAFE_METHODS.isdisjoint(route.methods or ())
     if changes or _call(Submitter) in asked:

@@ -19,6 +19,7 @@ from grange.errors import ForgeryRefused, RequestInvalid, TooMany
 from grange.server import hosts, refusals
 from grange.server.bodies import BodyGuard, SlowBody
 from grange.server.documents import API, is_streamed
+from grange.server.metering import count_request
 from grange.server.visitors import SAFE_METHODS, is_secure
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from grange.settings import Settings
+    from grange.telemetry.tally import Tally
 
 access = logging.getLogger("grange.access")
 
@@ -58,21 +60,22 @@ _ALWAYS = {
 _HSTS = {"strict-transport-security": "max-age=31536000"}
 
 
-def install(app: FastAPI, settings: Settings) -> None:
+def install(app: FastAPI, settings: Settings, tally: Tally) -> None:
     """Put the guards around the app. The one added last stands outermost."""
     app.add_middleware(CrowdGuard)
     app.add_middleware(BodyGuard)
     app.add_middleware(OriginGuard, allowed=hosts.Hosts(settings))
     app.add_middleware(FaultGuard)
-    app.add_middleware(AnswerGuard, secure=is_secure(settings))
+    app.add_middleware(AnswerGuard, secure=is_secure(settings), tally=tally)
 
 
 class AnswerGuard:
     """Gives every answer its headers, and the log a line for it without secrets."""
 
-    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
-        """`secure` says whether browsers are to come back by HTTPS alone."""
+    def __init__(self, app: ASGIApp, *, secure: bool, tally: Tally) -> None:
+        """`secure` says whether browsers are to come back by HTTPS alone; `tally` counts."""
         self._app = app
+        self._tally = tally
         always = _ALWAYS | (_HSTS if secure else {})
         self._of_api = _encoded({**always, "content-security-policy": _API_POLICY})
         self._of_page = _encoded({**always, "content-security-policy": _PAGE_POLICY})
@@ -95,7 +98,9 @@ class AnswerGuard:
         try:
             await self._app(scope, receive, sending)
         finally:
-            _note(scope, status, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            _note(scope, status, seconds)
+            count_request(self._tally, scope["method"], _route(scope), status, seconds)
 
     def _complete(self, scope: Scope, headers: list[tuple[bytes, bytes]]) -> None:
         own = {name.lower() for name, _ in headers}
@@ -225,6 +230,16 @@ async def _turn_away(scope: Scope, receive: Receive, send: Send) -> None:
         retry_seconds=RETRY_SECONDS,
     )
     await refusals.refusal(error, status=503)(scope, receive, send)
+
+
+def _route(scope: Scope) -> str:
+    """The pattern of the address, as the code has it: what people ask for has no end."""
+    pattern: str | None = getattr(scope.get("route"), "path", None)
+    if pattern is None:
+        return "none"
+    # A router knows its own part of the address alone.
+    prefix = API if scope["path"].startswith(f"{API}/") and not pattern.startswith(API) else ""
+    return prefix + pattern
 
 
 def _note(scope: Scope, status: int, seconds: float) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from grange.telemetry.tally import Tally
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,3 +36,4 @@ class Parts:
     started_at: float
     url: str  # the address under which people reach the server, for links
     is_driven: Callable[[], bool]  # whether somebody who drives runs is alive
+    tally: Tally = field(default_factory=Tally)  # what this process counts of its requests

@@ -30,6 +30,8 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf"
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
+# Whoever sends one of these asks for somebody else.
+_OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 # What a browser says of itself is kept in the audit log: the beginning of it will do.
 LONGEST_AGENT = 200
 LONGEST_TARGET = 200
@@ -131,6 +133,13 @@ async def _administrator(request: Request) -> Actor:
     return actor
 
 
+async def _scraper(request: Request) -> None:
+    found = parts(request)
+    if found.settings.metrics == "local" and _is_of_this_machine(request):
+        return
+    _allowed((await visit(request)).actor, Scope.METRICS)
+
+
 async def _oneself(request: Request) -> Actor:
     actor = (await visit(request)).actor
     if actor.token and not (actor.is_admin or ROLE_SCOPES[actor.user.role] <= actor.scopes):
@@ -148,6 +157,8 @@ VisitingPerhaps = Annotated[Visit | None, Depends(visit_if_any)]
 Visitor = Annotated[Actor, Depends(reader)]
 Submitter = Annotated[Actor, Depends(_submitter)]
 Administrator = Annotated[Actor, Depends(_administrator)]
+# Who may read the site's numbers: programs with a token for it, administrators, perhaps all here.
+Scraper = Annotated[None, Depends(_scraper)]
 # Who may change their own account: not whoever got hold of a token that only reads.
 Oneself = Annotated[Actor, Depends(_oneself)]
 
@@ -255,6 +266,12 @@ def _address(request: Request) -> str:
         return str(ipaddress.ip_address(last))
     except ValueError:
         return peer
+
+
+def _is_of_this_machine(request: Request) -> bool:
+    """Whether a program on this machine asks, for itself: a proxy here asks for others."""
+    peer = request.client.host if request.client else ""
+    return _is_loopback(peer) and not any(name in request.headers for name in _OF_PROXIES)
 
 
 def _is_loopback(address: str) -> bool:

@@ -53,6 +53,8 @@ class Settings:
     cache_bytes: int
     runs_at_once: int
     streams: int
+    metrics: str
+    node_port: int
     debug: bool
     file: Path | None = None  # the settings file that was read
     sources: Mapping[str, str] = field(default_factory=dict)

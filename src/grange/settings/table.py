@@ -196,6 +196,20 @@ SETTINGS: tuple[Setting, ...] = (
         "How many open pages and clients may follow the server's events at once.",
     ),
     Setting(
+        "metrics",
+        kinds.choice("token", "local"),
+        "token",
+        "token",
+        "Who may read /metrics: who sends a token for it, or this machine too without one: local.",
+    ),
+    Setting(
+        "node_port",
+        kinds.count(0, 65_535),
+        9100,
+        "9100",
+        "The port of node exporters on this machine and on workers, of which Prometheus is told.",
+    ),
+    Setting(
         "debug",
         Kind("yes or no", "true or false", kinds.flag),
         fallback=False,

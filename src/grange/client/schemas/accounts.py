@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 from grange.client.schemas.basis import JSON, Answer, Request, Secret, Title
 
 RoleName = Literal["admin", "member", "viewer"]
-ScopeName = Literal["read", "run", "admin"]
+ScopeName = Literal["read", "run", "admin", "metrics"]
 
 Email = Annotated[
     str,
@@ -149,7 +149,7 @@ class NewToken(Request):
     """A token to be made; without `expires_seconds` it lasts 90 days."""
 
     name: Title
-    scopes: Annotated[list[ScopeName], Field(min_length=1, max_length=3)]
+    scopes: Annotated[list[ScopeName], Field(min_length=1, max_length=4)]
     expires_seconds: Annotated[float, Field(gt=0, le=366 * 86_400)] | None = None
 
 
