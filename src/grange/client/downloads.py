@@ -72,7 +72,18 @@ def fetch(connection: Connection, path: str, target: Path, *, size: int, digest:
         )
 
 
-def _fetched(connection: Connection, path: str, target: Path, *, size: int) -> str:
+def fetch_passing(connection: Connection, path: str, target: Path, *, size: int) -> str | None:
+    """Bring a file of which only the size is known; returns its digest, None for another size.
+
+    It goes on with what is there, and is not flushed to the disk: for what is needed for a while.
+    """
+    found = _fetched(connection, path, target, size=size, durable=False)
+    return found if found and target.stat().st_size == size else None
+
+
+def _fetched(
+    connection: Connection, path: str, target: Path, *, size: int, durable: bool = True
+) -> str:
     """Add to the target what it lacks; returns the digest of the whole."""
     found = sha256()
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
@@ -91,5 +102,6 @@ def _fetched(connection: Connection, path: str, target: Path, *, size: int) -> s
                 file.write(piece)
                 found.update(piece)
         file.flush()
-        os.fsync(file.fileno())
+        if durable:
+            os.fsync(file.fileno())
     return found.hexdigest()
