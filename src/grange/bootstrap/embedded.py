@@ -291,6 +291,7 @@ class Site:
 
     def _spec(self, request: RunRequest) -> tuple[RunSpec, Sequence[str], Path]:
         """The request made exact, but for its inputs; which ones it accepts; where outputs go."""
+        from grange.core.resources import asked_for
         from grange.pipelines import catalog, parameters
         from grange.storage import file_uri
 
@@ -318,6 +319,7 @@ class Site:
             timeout_seconds=request.timeout_seconds,
             name=request.name,
             priority=request.priority,
+            needs=asked_for(pipeline.needs(params), request.needs),
             cwd=str(cwd),
         )
         return spec, pipeline.accepts, out

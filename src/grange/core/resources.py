@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from grange.errors import UsageError
@@ -101,6 +101,21 @@ def check_needs(needs: Needs) -> Needs:
         raise UsageError(message, hint="Say how many GPUs too: --gpu 1")
     labels = check_labels(needs.labels)
     return Needs(float(needs.cores), needs.memory_bytes, needs.gpus, needs.gpu_memory_bytes, labels)
+
+
+def asked_for(needs: Needs, given: Mapping[str, JSON]) -> Needs:
+    """The needs, with what somebody has said by the names of fields in the place of them.
+
+    Raises:
+        UsageError: No machine could meet them.
+    """
+    said = {name: value for name, value in given.items() if value is not None}
+    if said.get("gpus") == 0:
+        # Who wants none wants nothing of its memory either.
+        said.setdefault("gpu_memory_bytes", 0)
+    if "labels" in said:
+        said["labels"] = tuple(said["labels"])
+    return check_needs(replace(needs, **said))
 
 
 def check_labels(labels: Sequence[str]) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from typing import Annotated, Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from grange.core.resources import Needs
+
 JSON = Any
 
 
@@ -219,6 +221,10 @@ class Pipeline(ABC, Generic[P]):
         Recorded with the run, and part of the work's address.
         """
         return {}
+
+    def needs(self, params: P) -> Needs:
+        """What each task takes of a worker; whoever starts a run may say otherwise."""
+        return Needs()
 
     def load(self, params: P) -> Any:  # noqa: ANN401  # the pipeline's own type, kept for it
         """Load what is costly (a model): called once per worker, kept warm, given to `process`."""

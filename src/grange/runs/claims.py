@@ -20,6 +20,22 @@ PLAN_AHEAD = 256
 # Known items finished in one transaction, so that others get their turn.
 KNOWN_LIMIT = 4096
 
+_CLAIMED = select(
+    tasks.c.id,
+    tasks.c.epoch,
+    tasks.c.kind,
+    tasks.c.part,
+    tasks.c.payload,
+    tasks.c.item,
+    items.c.path,
+    items.c.uri,
+    items.c.size,
+    items.c.mtime_ns,
+    items.c.sha256,
+    items.c.attempts,
+    items.c.seconds,
+).join_from(tasks, items, tasks.c.item == items.c.id, isouter=True)
+
 
 def claim(
     database: Database, driven: Driven, *, limit: int, now: float, lease_seconds: float
@@ -73,27 +89,24 @@ def renew(database: Database, ids: Collection[int], *, until: float) -> None:
         database.transact(work)
 
 
+def take_over(connection: Connection, number: int, *, until: float) -> dict[int, Claimed]:
+    """What an earlier driver of the run has claimed, by the tasks' ids; leases hold until then.
+
+    What the tasks are to work on is not in it: whoever has them was told.
+    """
+    claimed = (tasks.c.run == number) & (tasks.c.state == TaskState.RUNNING)
+    connection.execute(update(tasks).where(claimed).values(lease_until=until))
+    return {
+        row.id: _claimed(row, epoch=row.epoch, payload=None)
+        for row in connection.execute(_CLAIMED.where(claimed))
+    }
+
+
 def _waiting(
     connection: Connection, driven: Driven, limit: int, now: float, until: float
 ) -> list[Claimed]:
     rows = connection.execute(
-        select(
-            tasks.c.id,
-            tasks.c.epoch,
-            tasks.c.kind,
-            tasks.c.part,
-            tasks.c.payload,
-            tasks.c.item,
-            items.c.path,
-            items.c.uri,
-            items.c.size,
-            items.c.mtime_ns,
-            items.c.sha256,
-            items.c.attempts,
-            items.c.seconds,
-        )
-        .join_from(tasks, items, tasks.c.item == items.c.id, isouter=True)
-        .where(
+        _CLAIMED.where(
             tasks.c.run == driven.number,
             tasks.c.state == TaskState.WAITING,
             tasks.c.not_before <= now,
@@ -109,14 +122,20 @@ def _waiting(
         )
     merging = [row.item for row in rows if row.kind == TaskKind.MERGE]
     parts = _parts(connection, driven, merging) if merging else {}
-    return [_claimed(row, parts) for row in rows]
+    return [
+        _claimed(
+            row,
+            epoch=row.epoch + 1,
+            payload={"parts": parts[row.item]} if row.kind == TaskKind.MERGE else row.payload,
+        )
+        for row in rows
+    ]
 
 
-def _claimed(row: Record, parts: dict[int, list[JSON]]) -> Claimed:
-    merge = row.kind == TaskKind.MERGE
+def _claimed(row: Record, *, epoch: int, payload: JSON) -> Claimed:
     task = Task(
         id=row.id,
-        epoch=row.epoch + 1,
+        epoch=epoch,
         kind=TaskKind(row.kind),
         path=row.path or "",
         uri=row.uri or "",
@@ -124,7 +143,7 @@ def _claimed(row: Record, parts: dict[int, list[JSON]]) -> Claimed:
         mtime_ns=row.mtime_ns or 0,
         sha256=row.sha256,
         part=row.part,
-        payload={"parts": parts[row.item]} if merge else row.payload,
+        payload=payload,
     )
     return Claimed(task, row.item or 0, row.attempts or 0, row.seconds or 0.0)
 

@@ -38,7 +38,8 @@ class Driven:
     """A run in its driver's hands.
 
     `kin` says that other runs may have done equal work. What its output folder held
-    before `own_before_ns` no run has made: it is somebody's own.
+    before `own_before_ns` no run has made: it is somebody's own. With a `lasting`
+    engine, work that an earlier driver has given out is in `flying` from the start.
     """
 
     number: int
@@ -57,6 +58,9 @@ class Driven:
     cursor: Cursor = field(default_factory=Cursor)
     flying: dict[int, Claimed] = field(default_factory=dict)  # by the task's id
     own_before_ns: int = 0
+    priority: int = 0
+    lasting: bool = False
+    begun: set[int] = field(default_factory=set)  # tasks that some worker was seen at
 
     def name_of(self, path: str) -> str | None:
         """What of the item's path decides its result."""

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
 
+from grange.core.resources import needs_from_json
 from grange.core.states import ItemState, RunState, TaskState, move
 from grange.core.tasks import Job
 from grange.db import Database
 from grange.errors import RunBusy, RunEnded, RunIncomplete
+from grange.runs import claims
 from grange.runs.driven import Driven
 from grange.runs.driver import Driver, is_working, words
 from grange.runs.machine import Policy
@@ -24,7 +26,8 @@ from grange.storage import Store, open_store
 class Grip:
     """How a driver holds runs: who it is, for how long without a sign of life, how it retries.
 
-    `kept` is the folder of what stages of pipelines keep for later runs.
+    `kept` is the folder of what stages of pipelines keep for later runs. `engine` names
+    what holds the driver's claims if that outlives it; nothing otherwise.
     """
 
     driver: Driver
@@ -32,13 +35,15 @@ class Grip:
     delay_seconds: float = 1.0
     kept: str = ""
     kept_bytes: int = 0
+    engine: str = ""
 
 
 def take(database: Database, number: int, grip: Grip, *, logs: str, now: float) -> Driven:
     """Take a run in hand: it is this driver's alone from now on.
 
     What an earlier driver had claimed is given out again, without counting as
-    an attempt: the driver's end was not the inputs' fault.
+    an attempt: the driver's end was not the inputs' fault. What it gave to the very
+    engine that this one has, and that outlives both, stays where it is.
 
     Raises:
         RunBusy: Another driver works on it.
@@ -67,49 +72,63 @@ def take(database: Database, number: int, grip: Grip, *, logs: str, now: float) 
             .where(runs.c.number == number)
             .values(
                 state=str(state),
-                driver=grip.driver.record(),
+                driver={**grip.driver.record(), "engine": grip.engine},
                 driver_until=now + grip.lease_seconds,
                 started_at=row.started_at or now,
                 note="",
             )
         )
-        give_back(connection, number)
-        return _driven(connection, row, state, grip, logs)
+        driven = _driven(connection, row, state, grip, logs)
+        if _goes_on(row, grip):
+            driven.flying = claims.take_over(connection, number, until=now + grip.lease_seconds)
+        else:
+            give_back(connection, number)
+        return driven
 
     return database.transact(work)
 
 
-def keep(database: Database, driven: Driven, grip: Grip, *, now: float) -> bool:
-    """Renew the hold, read what people want of the run. False when another driver has it."""
+def keep(
+    database: Database, driven: Driven, grip: Grip, *, now: float, note: str | None = None
+) -> bool:
+    """Renew the hold, read what people want of the run. False when another driver has it.
 
-    def work(connection: Connection) -> RunState | None:
-        query = select(runs.c.state, runs.c.driver).where(runs.c.number == driven.number)
-        row = connection.execute(query.with_for_update()).first()
+    A `note` is said of the run from now on.
+    """
+    said = {} if note is None else {"note": note}
+
+    def work(connection: Connection) -> tuple[RunState, int] | None:
+        query = select(runs.c.state, runs.c.driver, runs.c.priority)
+        mine = runs.c.number == driven.number
+        row = connection.execute(query.where(mine).with_for_update()).first()
         if row is None or row.driver is None or row.driver["token"] != grip.driver.token:
             return None
-        connection.execute(
-            update(runs)
-            .where(runs.c.number == driven.number)
-            .values(driver_until=now + grip.lease_seconds)
-        )
-        return RunState(row.state)
+        until = now + grip.lease_seconds
+        connection.execute(update(runs).where(mine).values(driver_until=until, **said))
+        return RunState(row.state), row.priority
 
-    state = database.transact(work)
-    if state is None:
+    found = database.transact(work)
+    if found is None:
         return False
-    driven.state = state
+    driven.state, driven.priority = found
     return True
 
 
-def let_go(database: Database, driven: Driven, grip: Grip, *, note: str = "") -> None:
-    """Stop driving: what is claimed can be claimed again, and the run waits for whoever goes on."""
+def let_go(
+    database: Database, driven: Driven, grip: Grip, *, note: str = "", going_on: bool = False
+) -> None:
+    """Stop driving: the run waits for whoever goes on.
+
+    What is claimed can be claimed again, unless it is `going_on` in an engine that stays.
+    """
 
     def work(connection: Connection) -> None:
         query = select(runs.c.state, runs.c.driver).where(runs.c.number == driven.number)
         row = connection.execute(query.with_for_update()).first()
         if row is None or row.driver is None or row.driver["token"] != grip.driver.token:
             return
-        give_back(connection, driven.number)
+        if not going_on:
+            give_back(connection, driven.number)
         state = RunState(row.state)
         if state is RunState.RUNNING:
             state = move(state, RunState.WAITING)
@@ -180,6 +199,14 @@ def cancel_rest(database: Database, number: int, *, now: float) -> int:
     return database.transact(work)
 
 
+def _goes_on(row: Record, grip: Grip) -> bool:
+    """Whether what is claimed is in the engine that this driver has too."""
+    if not grip.engine:
+        return False
+    # Who let go in peace has left claims only where they live on.
+    return row.driver is None or row.driver.get("engine") == grip.engine
+
+
 def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, logs: str) -> Driven:
     plan = row.plan
     store = open_store(row.out)
@@ -197,6 +224,7 @@ def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, lo
             origin={"cwd": plan.get("cwd", "")},
             kept=grip.kept,
             kept_bytes=grip.kept_bytes,
+            needs=needs_from_json(plan.get("needs", {})),
         ),
         policy=Policy(retries=row.retries, delay_seconds=grip.delay_seconds),
         function_key=row.function_key,
@@ -209,6 +237,8 @@ def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, lo
         counts=counts_of(row),
         bytes_total=row.bytes_total,
         own_before_ns=_own_before_ns(connection, row, store),
+        priority=row.priority,
+        lasting=bool(grip.engine),
     )
 
 

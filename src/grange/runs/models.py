@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from grange.core.resources import Needs
 from grange.core.states import ItemState, RunState
 
 JSON = Any
@@ -38,6 +39,7 @@ class RunRequest:
     name: str = ""
     priority: int = 0
     group: str = ""  # on a server: the group whose members may look at the run
+    needs: Mapping[str, JSON] = field(default_factory=dict)  # in the place of the pipeline's own
     cwd: str = ""
 
 
@@ -64,6 +66,7 @@ class RunSpec:
     timeout_seconds: float | None = None
     name: str = ""
     priority: int = 0
+    needs: Needs = field(default_factory=Needs)  # of each task
     cwd: str = ""
     roots: Sequence[tuple[str, str]] = ()  # (label, path) of each input, where that is kept
     owner: str | None = None  # the user whose run it is, on a server

@@ -30,6 +30,9 @@ from grange.runs.writes import ItemEnd, Writes
 
 LOST = Failure("worker.lost", "The worker fell silent; its lease on the task ran out.")
 
+# A task may come back unseen so often before that counts as an attempt.
+MOST_MISSED = 5
+
 
 @dataclass(slots=True)
 class Publication:
@@ -72,19 +75,24 @@ def conclude(
 
 
 def sweep(database: Database, driven: Driven, *, now: float) -> Concluded:
-    """Count as lost, and give out again, what is claimed under a lease that ran out."""
+    """Give out again what is claimed under a lease that ran out.
+
+    That counts as lost, unless the engine outlives its drivers and no worker was ever
+    seen at it: then it is the message that was lost.
+    """
 
     def work(connection: Connection) -> Concluded:
-        query = select(tasks.c.id, tasks.c.epoch).where(
+        query = select(tasks.c.id, tasks.c.epoch, tasks.c.attempts).where(
             tasks.c.run == driven.number,
             tasks.c.state == TaskState.RUNNING,
             tasks.c.lease_until <= now,
         )
-        overdue = [
-            Outcome(task=row.id, epoch=row.epoch, state=OutcomeState.LOST, failure=LOST)
-            for row in connection.execute(query)
-        ]
-        return _Conclusion(connection, driven, now).take([], overdue)
+        overdue = [_overdue(driven, row) for row in connection.execute(query)]
+        answer = _Conclusion(connection, driven, now).take([], overdue)
+        if driven.lasting:
+            # Should it turn up after all, nobody is to work on it.
+            answer.abandon += [one.task for one in overdue]
+        return answer
 
     return database.transact(work)
 
@@ -103,6 +111,14 @@ def known_ended(driven: Driven, plan: planning.Plan) -> list[ItemEnded]:
         )
         for row, earlier in plan.known
     ]
+
+
+def _overdue(driven: Driven, row: Record) -> Outcome:
+    # What goes missing again and again is somebody's end before anybody could see it begin.
+    missed = row.epoch - row.attempts
+    if driven.lasting and row.id not in driven.begun and missed <= MOST_MISSED:
+        return Outcome(task=row.id, epoch=row.epoch, state=OutcomeState.RETURNED)
+    return Outcome(task=row.id, epoch=row.epoch, state=OutcomeState.LOST, failure=LOST)
 
 
 class _NotAllHeldError(Exception):
@@ -245,7 +261,9 @@ class _Conclusion:
             )
             if not verdict:
                 self.answer.refused.append(outcome)
-                self._discard(outcome)
+                # An outcome that came before is no reason to remove what it has brought.
+                if not record or not _is_done_by(record, outcome):
+                    self._discard(outcome)
                 continue
             records[outcome.task] = verdict.task
             self._apply(rows[outcome.task], outcome, verdict)
@@ -414,6 +432,10 @@ class _Cost:
 
 def _record(row: Record) -> TaskRecord:
     return TaskRecord(id=row.id, state=TaskState(row.state), epoch=row.epoch, attempts=row.attempts)
+
+
+def _is_done_by(record: TaskRecord, outcome: Outcome) -> bool:
+    return record.state is TaskState.DONE and record.epoch == outcome.epoch
 
 
 def _chunks(ids: Iterable[int]) -> Iterable[list[int]]:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from grange.core.ids import new_id
+from grange.core.resources import needs_to_json
 from grange.core.states import RunState, move
 from grange.db import Database, Duplicate
 from grange.errors import InputsInvalid, OutputInUse, RunBusy
@@ -152,6 +153,7 @@ def find_open(connection: Connection, spec: RunSpec, key: str) -> Record | None:
 
 def insert_run(connection: Connection, spec: RunSpec, run: str, key: str, driver: Driver) -> Opened:
     """Make a run that takes items in, as long as this driver shows that it lives."""
+    needed = {"needs": told} if (told := needs_to_json(spec.needs)) else {}
     result = connection.execute(
         insert(runs).values(
             id=run,
@@ -172,6 +174,7 @@ def insert_run(connection: Connection, spec: RunSpec, run: str, key: str, driver
                 "reports": spec.reports,
                 "reads_name": spec.reads_name,
                 "cwd": spec.cwd,
+                **needed,
                 **({"roots": [list(root) for root in spec.roots]} if spec.roots else {}),
             },
             retries=spec.retries,
@@ -218,7 +221,12 @@ def _open(
         connection.execute(
             update(runs)
             .where(runs.c.number == present.number)
-            .values(state=str(state), note="", **_in_hand(driver))
+            .values(
+                state=str(state),
+                note="",
+                plan={**present.plan, "needs": needs_to_json(spec.needs)},
+                **_in_hand(driver),
+            )
         )
     return Opened(present.number, present.id, state, driver, known=True, busy=busy)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grange.client.schemas import runs as schemas
+from grange.core.resources import asked_for
 from grange.errors import ParameterInvalid
 from grange.pipelines import catalog, parameters
 from grange.pipelines.base import NOWHERE
@@ -82,6 +83,7 @@ def prepare(parts: Parts, actor: Actor, new: schemas.NewRun, run: str) -> Prepar
         timeout_seconds=new.timeout_seconds or parts.settings.timeout_seconds,
         name=new.name.strip(),
         priority=new.priority,
+        needs=asked_for(pipeline.needs(params), new.needs.model_dump() if new.needs else {}),
         roots=[(root.label, root.path) for root in roots],
         owner=actor.user.id,
         shared_with=new.group,

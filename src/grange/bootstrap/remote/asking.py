@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from grange.bootstrap.remote import order as orders
 from grange.client.schemas.files import NewFolder, ShareProbe, ShareSample
-from grange.client.schemas.runs import FolderInput, NewRun, ShareInput
+from grange.client.schemas.runs import FolderInput, NewNeeds, NewRun, ShareInput
 from grange.client.uploads import LocalFile, Sender, Sent
 from grange.errors import (
     GroupNotFound,
@@ -126,6 +126,7 @@ def submit(client: Client, known: Known, asked: Asked, order: Order, told: Told)
         name=request.name,
         priority=request.priority,
         group=group,
+        needs=NewNeeds(**request.needs) if request.needs else None,
     )
     return client.runs.submit_run(new, key=order.key("run"))
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
@@ -41,13 +40,16 @@ class Order:
 
 def fingerprint(request: RunRequest, roots: list[str]) -> str:
     """A digest of all that is asked for; how many workers there are is no part of it."""
-    asked: Mapping[str, object] = {
+    asked: dict[str, object] = {
         **asdict(request),
         "inputs": roots,
         "workers": None,
         "cwd": None,
         "out": None,
     }
+    # What a command had no word for before must not make an order of then another one.
+    if not request.needs:
+        del asked["needs"]
     return sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
 
 

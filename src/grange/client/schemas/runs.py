@@ -15,6 +15,7 @@ from grange.client.schemas.basis import (
     Request,
     Title,
 )
+from grange.core.resources import LABEL, MOST_BYTES, MOST_CORES, MOST_GPUS, MOST_LABELS
 
 RunStateName = Literal[
     "submitting", "waiting", "running", "paused", "cancelling", "done", "failed", "cancelled"
@@ -53,6 +54,25 @@ class ShareInput(Request):
     share: PathText
 
 
+class NewNeeds(Request):
+    """What each task of a run takes of a worker, in the place of what its pipeline says.
+
+    With `gpu_memory_bytes` a GPU may be shared; `labels` are those a worker has to have.
+    """
+
+    cores: Annotated[float, Field(ge=0.01, le=MOST_CORES)] | None = None
+    memory_bytes: Annotated[int, Field(ge=0, le=MOST_BYTES)] | None = None
+    gpus: Annotated[int, Field(ge=0, le=MOST_GPUS)] | None = None
+    gpu_memory_bytes: Annotated[int, Field(ge=0, le=MOST_BYTES)] | None = None
+    labels: (
+        Annotated[
+            list[Annotated[str, StringConstraints(pattern=f"^{LABEL}$")]],
+            Field(max_length=MOST_LABELS),
+        ]
+        | None
+    ) = None
+
+
 class NewRun(Request):
     """A pipeline over inputs. Parameters are typed in `params`, or NAME=VALUE in `settings`."""
 
@@ -69,6 +89,7 @@ class NewRun(Request):
     name: Annotated[str, StringConstraints(max_length=200, pattern=ONE_LINE)] = ""
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     group: Id | None = None  # whose members may look at it too
+    needs: NewNeeds | None = None
 
 
 class RunChange(Request):
