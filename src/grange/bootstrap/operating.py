@@ -31,14 +31,14 @@ def open_operator(settings: Settings) -> Iterator[Operator]:
         prepare(database)
         accounts = Accounts(database, open_cache(settings.sessions))
         try:
-            yield Operator(accounts, _base(settings))
+            yield Operator(accounts, base_url(settings))
         finally:
             accounts.close()
     finally:
         database.close()
 
 
-def _base(settings: Settings) -> str:
+def base_url(settings: Settings) -> str:
     """How people reach the server, as far as the settings tell."""
     if settings.public_url is not None:
         return settings.public_url

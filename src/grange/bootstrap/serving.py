@@ -68,6 +68,7 @@ def open_server(settings: Settings) -> Iterator[Server]:
         Conflict: Another server has this home.
     """
     from grange.bootstrap.driving import Driver
+    from grange.bootstrap.pooling import keep_address
     from grange.server.serving import listen
 
     make_home(settings.home)
@@ -77,6 +78,7 @@ def open_server(settings: Settings) -> Iterator[Server]:
         listener = listen(settings)
         opened.callback(listener.close)
         url = settings.public_url or listener.url
+        keep_address(settings, url)
         driver = Driver(settings)
         parts = _wire(settings, url, opened, driver)
         yield Server(parts, listener, driver.start)
@@ -87,8 +89,10 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
     from grange.accounts.service import Accounts
     from grange.accounts.sessions import open_cache
     from grange.bootstrap.chores import Chores
+    from grange.bootstrap.pooling import make_workers
     from grange.db import open_database
     from grange.db.schema import prepare
+    from grange.runs.handing import Handing
     from grange.server import exports, published
     from grange.server.events import Hub
     from grange.server.parts import Parts
@@ -106,13 +110,15 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
     )
     opened.callback(uploads.close)
     runs = runs_of(database, settings)
+    workers = make_workers(settings, database, accounts, url=lambda: url)
+    opened.callback(workers.close)
     opened.callback(driver.stop)
     hub = Hub(runs, home=settings.home, limit=settings.streams, still=accounts.still)
     opened.callback(hub.close)
     outputs = settings.home / "outputs"
     chores = Chores(
         [
-            *(accounts.sweep, uploads.sweep, runs.sweep),
+            *(accounts.sweep, uploads.sweep, runs.sweep, workers.sweep),
             *(lambda: published.sweep(outputs), lambda: exports.sweep(settings.home)),
         ]
     )
@@ -124,6 +130,8 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
         accounts=accounts,
         cache=cache,
         runs=runs,
+        handing=Handing(database, logs=settings.home / "runs"),
+        workers=workers,
         uploads=uploads,
         hub=hub,
         outputs=outputs,

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from grange.bootstrap import Site
     from grange.bootstrap.accounts import People
+    from grange.bootstrap.crews import WorkersOfSite
     from grange.settings import Settings
 
 RunArgument = Annotated[
@@ -119,3 +120,10 @@ def open_people() -> AbstractContextManager[People]:
     from grange.bootstrap import accounts
 
     return accounts.open_people(settings_with())
+
+
+def open_crew() -> AbstractContextManager[WorkersOfSite]:
+    """The workers: those of the server, or of this machine's home."""
+    from grange.bootstrap import crews
+
+    return crews.open_crew(settings_with())

@@ -83,9 +83,9 @@ def join(line: str, facts: Facts, *, secret: str, ca: Path | None = None) -> Mem
         ServerUnreachable, ServerUntrusted: There is no server, or it is another one.
     """
     told = parse_line(line)
-    with _connect(told.server, pin=told.pin, ca=ca, strictly=True) as connection:
+    with _connect(told.server, pin=told.pin, ca=ca) as connection:
         body = Joining(token=told.token, secret=secret, facts=facts)
-        # A repeat of it finds what the first one made: the secret is its key.
+        # A repeat of it finds what the first one made, by the secret.
         joined = connection.post(Joined, "workers/join", body, key=f"join-{told.token[:10]}")
     key = f"grangeworker_{joined.worker}_{secret}"
     return Membership(server=told.server, pin=told.pin, key=key, joined=joined)
@@ -106,8 +106,9 @@ class Me:
         self.connection = _connect(server, token=key, pin=pin, ca=ca)
 
     def renew(self) -> Joined:
-        """Everything as at joining, with credentials that the engine knows: after a start, and
-        when the engine refuses those that one has.
+        """Everything as at joining, with credentials that the engine knows by now.
+
+        For after a start, and when the engine refuses those that one has.
 
         Raises:
             CredentialsInvalid: The worker was removed.
@@ -165,9 +166,7 @@ class Workers:
         """The tokens by which machines may still join."""
         return self._at.get(Page[WorkerToken], "workers/tokens")
 
-    def make_worker_token(
-        self, new: NewWorkerToken, *, key: str | None = None
-    ) -> MadeWorkerToken:
+    def make_worker_token(self, new: NewWorkerToken, *, key: str | None = None) -> MadeWorkerToken:
         """A token by which machines may join, and the line to paste on them."""
         return self._at.post(MadeWorkerToken, "workers/tokens", new, key=key)
 
@@ -182,7 +181,6 @@ def _connect(
     token: str | None = None,
     pin: str = "",
     ca: Path | None = None,
-    strictly: bool = False,
 ) -> Connection:
-    trust = pinned(server, pin, strictly=strictly) if pin else None
+    trust = pinned(server, pin) if pin else None
     return Connection(server, token=token, ca=ca, trust=trust)

@@ -145,6 +145,13 @@ class Orders:
 class EngineAccess(Protocol):
     """How workers get to the engine, and no longer get there."""
 
+    def check(self) -> None:
+        """See that this server has an engine that workers can join; nobody is asked.
+
+        Raises:
+            Conflict: It has none.
+        """
+
     def issue(self, worker: str, password: str) -> str:
         """The URL with which this worker reaches the engine; its credentials open it from now on.
 

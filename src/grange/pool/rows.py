@@ -162,9 +162,7 @@ def to_forget(connection: Connection) -> list[str]:
 
 def forgotten(connection: Connection, removed: Collection[str]) -> None:
     """Note that the engine knows these workers no longer."""
-    connection.execute(
-        update(workers).where(workers.c.id.in_(removed)).values(known_to_engine=0)
-    )
+    connection.execute(update(workers).where(workers.c.id.in_(removed)).values(known_to_engine=0))
 
 
 def sweep(connection: Connection, *, removed: float, gone: float, now: float) -> None:

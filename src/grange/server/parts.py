@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from grange.accounts.service import Accounts
     from grange.accounts.sessions import SessionCache
     from grange.db import Database
+    from grange.pool.service import Workers
+    from grange.runs.handing import Handing
     from grange.runs.service import Runs
     from grange.server.events import Hub
     from grange.settings import Settings
@@ -29,6 +31,8 @@ class Parts:
     accounts: Accounts
     cache: SessionCache
     runs: Runs
+    handing: Handing  # bytes for workers that share no disk with the server
+    workers: Workers
     uploads: Uploads
     hub: Hub
     outputs: Path  # below it, each run of the server has a folder for its results

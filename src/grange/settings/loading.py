@@ -17,8 +17,8 @@ from grange.settings.table import PREFIX, SETTINGS, Setting
 FILE_VARIABLE = "GRANGE_CONFIG"
 
 # Upper-case variables of ours that are no settings: a token is a secret, and shown nowhere;
-# the other is the mark that a worker puts on what it starts.
-OTHER_VARIABLES = frozenset({FILE_VARIABLE, TOKEN_VARIABLE, "GRANGE_WORKER"})
+# the others are the marks that workers put on what they start.
+OTHER_VARIABLES = frozenset({FILE_VARIABLE, TOKEN_VARIABLE, "GRANGE_WORKER", "GRANGE_STATION"})
 
 # Runs worked on at once: each has all workers of this machine, or its share of many machines.
 _RUNS_HERE = 2
@@ -50,6 +50,7 @@ class Settings:
     quota_bytes: int
     engine: str
     workers_engine: str | None
+    engine_management: str | None
     cache_bytes: int
     runs_at_once: int
     streams: int

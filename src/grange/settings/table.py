@@ -175,6 +175,13 @@ SETTINGS: tuple[Setting, ...] = (
         "How workers reach the broker, where the server can't make a user for each of them there.",
     ),
     Setting(
+        "engine_management",
+        Kind("URL", "a URL that begins with http or https", kinds.url("http", "https")),
+        None,
+        "http://<the broker's host>:15672",
+        "The broker's management API, with which the server makes a user for each worker.",
+    ),
+    Setting(
         "cache_bytes",
         kinds.size(0),
         20 << 30,

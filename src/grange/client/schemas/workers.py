@@ -57,7 +57,6 @@ class Facts(Said):
     protocol: Annotated[int, Field(ge=0, le=1 << 30)] = 1
     system: Line = ""
     metrics_url: Annotated[str, StringConstraints(max_length=300, pattern=ONE_LINE)] = ""
-    node_port: Port = 0  # of a node exporter on the machine
 
 
 class Joining(Said):
@@ -104,6 +103,17 @@ class TaskNow(Said):
     path: Annotated[str, StringConstraints(max_length=300)] = ""
 
 
+class TaskSeen(Answer):
+    """A task that a worker is at, as people see it; of a run that is not yours only how long."""
+
+    run: str = ""
+    run_name: str = ""
+    pipeline: str = ""
+    path: str = ""
+    seconds: float = 0.0
+    progress: float | None = None
+
+
 class Beat(Said):
     """What a worker does right now. Counts and bytes are totals since its process began."""
 
@@ -112,7 +122,7 @@ class Beat(Said):
     version: Annotated[str, StringConstraints(max_length=40, pattern=ONE_LINE)] = ""
     protocol: Annotated[int, Field(ge=0, le=1 << 30)] = 1
     metrics_url: Annotated[str, StringConstraints(max_length=300, pattern=ONE_LINE)] = ""
-    node_port: Port = 0
+    node_port: Port = 0  # of a node exporter on the machine
     busy: Count = 0  # slots at work
     held: Count = 0  # tasks that it has taken and not begun
     tasks: Annotated[list[TaskNow], Field(max_length=MOST_TASKS)] = Field(default_factory=list)
@@ -171,7 +181,7 @@ class Worker(Answer):
     seen_at: float
     busy: int = 0
     held: int = 0
-    tasks: list[TaskNow] = Field(default_factory=list)
+    tasks: list[TaskSeen] = Field(default_factory=list)
     done: int = 0
     failed: int = 0
     per_minute: float = 0.0

@@ -23,6 +23,8 @@ from grange.server.api import (
     tokens,
     uploads,
     users,
+    work,
+    workers,
 )
 
 # Asked one after another for each request: those first that are asked most.
@@ -31,6 +33,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     items.router,
     events.router,
     outputs.router,
+    work.router,
     exports.router,
     uploads.router,
     folders.router,
@@ -42,6 +45,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     shares.router,
     setup.router,
     users.router,
+    workers.router,
     groups.router,
     tokens.router,
     audit.router,
