@@ -21,6 +21,7 @@ from grange.core.tasks import (
 )
 from grange.engines import endings
 from grange.engines.base import Engine, WorkerView
+from grange.engines.bell import Bell
 from grange.engines.fleet import Fleet
 from grange.engines.process import WorkerProcess
 from grange.engines.register import Reading
@@ -64,6 +65,9 @@ class LocalEngine(Engine):
         self._packed: tuple[Job, JSON] | None = None
         self._outcomes: list[Outcome] = []
         self._next_care = 0.0
+        self._bell = Bell()
+        weakref.finalize(self, self._bell.close)
+        self._rung = False
 
     def start(self) -> None:
         """Spawn the workers; they come up by themselves."""
@@ -91,11 +95,16 @@ class LocalEngine(Engine):
             self._care()
             self._feed()
             self._listen(min(CARE_SECONDS, max(0.0, deadline - time.monotonic())))
-            if self._outcomes or time.monotonic() >= deadline:
+            if self._outcomes or self._rung or time.monotonic() >= deadline:
                 break
         self._feed()
+        self._rung = False
         came, self._outcomes = self._outcomes, []
         return came
+
+    def ring(self) -> None:
+        """Write a byte where `collect` listens."""
+        self._bell.ring()
 
     def alive(self) -> list[int]:
         """Tasks in the queue, and those of workers that gave a sign of life within a lease."""
@@ -171,11 +180,16 @@ class LocalEngine(Engine):
     def _listen(self, timeout_seconds: float) -> None:
         poll = select.poll()
         listened = {}
+        poll.register(self._bell, select.POLLIN)
         for worker in self._fleet:
             channel = worker.channel
             listened[channel.fileno()] = worker
             poll.register(channel, select.POLLIN | (select.POLLOUT if channel.sending else 0))
         for number, event in poll.poll(timeout_seconds * 1000):
+            if number == self._bell.fileno():
+                self._bell.hush()
+                self._rung = True
+                continue
             worker = listened[number]
             if event & select.POLLOUT:
                 worker.channel.flush()

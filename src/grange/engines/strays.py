@@ -16,12 +16,12 @@ _PATIENCE_SECONDS = 2.0
 _PAUSE_SECONDS = 0.005
 
 
-def kill_strays(marker: str) -> None:
-    """Kill every process that carries the marker, but this one.
+def kill_strays(marker: str, *, variable: str = MARKER) -> None:
+    """Kill every process that carries the marker in its environment, but this one.
 
     On Linux alone; elsewhere the worker's process group is all that can be found.
     """
-    wanted = f"{MARKER}={marker}".encode()
+    wanted = f"{variable}={marker}".encode()
     give_up_at = time.monotonic() + _PATIENCE_SECONDS
     # What is born while the list is read is in the next list.
     while found := _marked(wanted):
