@@ -90,7 +90,7 @@ class Beats:
 
     def _newest(self, worker: Worker) -> Worker:
         seen = self._seen.get(worker.id)
-        if seen is None or seen.at <= worker.seen_at:
+        if seen is None or seen.at < worker.seen_at:
             return worker
         columns = {**seen.columns, "labels": tuple(seen.columns["labels"])}
         return replace(worker, seen_at=seen.at, **columns)

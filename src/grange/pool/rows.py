@@ -144,7 +144,7 @@ def change(connection: Connection, worker: Worker, **values: object) -> Worker:
 def keep_beats(connection: Connection, beats: Sequence[Mapping[str, JSON]]) -> None:
     """Write down beats, each with `worker`, `at` and the columns that it sets, all the same."""
     named = sorted(set(beats[0]) - {"worker", "at"})
-    mine = (workers.c.id == bindparam("b_worker")) & (workers.c.seen_at < bindparam("b_at"))
+    mine = (workers.c.id == bindparam("b_worker")) & (workers.c.seen_at <= bindparam("b_at"))
     statement = (
         update(workers)
         .where(mine & _HERE)
