@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from grange.storage import Store, Stored, file_uri, folders, open_store, seal
+from tests.buckets import Bucket
 
 
 def _local(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
@@ -27,11 +29,17 @@ STORES: dict[str, Callable[[Path, pytest.MonkeyPatch], Store]] = {
     "local": _local,
     "local without exchange": _local_without_exchange,
 }
+S3 = "s3"
 
 
-@pytest.fixture(params=sorted(STORES))
+@pytest.fixture(params=[*sorted(STORES), pytest.param(S3, marks=pytest.mark.s3)])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Give an empty store of each kind."""
+    if request.param == S3:
+        bucket: Bucket = request.getfixturevalue("bucket")
+        # Where it stages when nobody says where.
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        return open_store(f"{bucket.url}/a folder/store")
     return STORES[request.param](tmp_path, monkeypatch)
 
 

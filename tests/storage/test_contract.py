@@ -392,7 +392,7 @@ def test_room_is_known(store: Store) -> None:
     assert free is None or free > 0
 
 
-@pytest.mark.parametrize("url", ["", "/srv/data", "s3://bucket", "data", "://x", "C:\\data"])
+@pytest.mark.parametrize("url", ["", "/srv/data", "gs://bucket", "data", "://x", "C:\\data"])
 def test_an_unknown_kind_of_store_is_refused(url: str) -> None:
     """The error names what there is."""
     with pytest.raises(errors.StoreError, match="file://"):

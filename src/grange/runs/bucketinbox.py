@@ -25,7 +25,6 @@ from grange.storage.s3client import S3Client, S3Object, S3Place
 # Fetched ahead of what works on them: enough to keep workers fed, bounded for the disk's sake.
 _MOST_HELD = 64
 _MOST_HELD_BYTES = 16 << 30
-_SECOND_NS = 10**9
 
 
 @dataclass(slots=True)
@@ -126,11 +125,7 @@ class BucketInbox:
             self._held[item.path] = item.size
 
     def _item(self, path: str, found: S3Object) -> _Remote:
-        # Servers give dates by the second. The rest of it says which bytes these are, so that
-        # an object that was replaced within a second is another one.
-        which = int.from_bytes(blake2b(found.etag.encode(), digest_size=8).digest()) % _SECOND_NS
-        stamp = found.modified_ns // _SECOND_NS * _SECOND_NS + which
-        return _Remote(path, file_uri(self._target(path)), found.size, stamp, found)
+        return _Remote(path, file_uri(self._target(path)), found.size, found.stamp_ns, found)
 
     def _target(self, path: str) -> Path:
         """Where the object is fetched to: a folder for each, and in it the object's own name."""

@@ -10,12 +10,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote
 
 from grange.errors import InputsInvalid
 from grange.runs import globs
 from grange.runs.models import NewItem
 from grange.storage import display_path
+from grange.storage.s3urls import is_s3
 
 _GLOB = re.compile(r"[*?\[]")
 # Folders of our own inside an output folder: never inputs.
@@ -24,7 +25,10 @@ _OWN_FOLDER = ".grange"
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A folder, or a single file, that items come from. `label` begins their paths."""
+    """A folder, or a single file, that items come from. `label` begins their paths.
+
+    Of a bucket, `path` is a URL; that of a folder ends in `/`.
+    """
 
     path: str
     label: str
@@ -33,6 +37,10 @@ class Root:
     @property
     def shown(self) -> str:
         """What was asked for, in full: two globs over one folder are two requests."""
+        if is_s3(self.path):
+            from grange.runs import bucketinputs
+
+            return bucketinputs.shown(self.path, self.pattern)
         path = self.path if self.pattern is None else os.path.join(self.path, self.pattern)
         return display_path(path)
 
@@ -55,10 +63,29 @@ class Scan:
         unwanted = globs.matcher(self.exclude) if self.exclude else None
         hidden = any(_name_of(pattern).startswith(".") for pattern in self.include)
         for root in self.roots:
-            if os.path.isdir(root.path):
+            if is_s3(root.path):
+                yield from self._bucket(root, wanted, unwanted, hidden=hidden)
+            elif os.path.isdir(root.path):
                 yield from self._folder(root, wanted, unwanted, hidden=hidden)
             else:
                 yield _item(root.path, root.label, os.stat(root.path))
+
+    def _bucket(
+        self,
+        root: Root,
+        wanted: Callable[[str], bool],
+        unwanted: Callable[[str], bool] | None,
+        *,
+        hidden: bool,
+    ) -> Iterator[NewItem]:
+        from grange.runs import bucketinputs
+
+        if not root.path.endswith("/"):
+            yield from bucketinputs.find(root.path, root.label, self.skipped)
+            return
+        pattern = globs.compiled(root.pattern) if root.pattern else None
+        choice = bucketinputs.Choice(wanted, unwanted, pattern, hidden)
+        yield from bucketinputs.walk(root.path, root.label, choice, self.skipped, out=self.out)
 
     def _folder(
         self,
@@ -136,7 +163,17 @@ def find_roots(inputs: Sequence[str], *, cwd: str) -> list[Root]:
     return [Root(path, labels[path], found[path]) for path in paths]
 
 
+def is_folder(path: str) -> bool:
+    """Whether a root's path is a folder's."""
+    return path.endswith("/") if is_s3(path) else os.path.isdir(path)
+
+
 def _expand(text: str, cwd: str) -> Iterator[tuple[str, str | None]]:
+    if is_s3(text):
+        from grange.runs import bucketinputs
+
+        yield from bucketinputs.expand(text)
+        return
     path = os.path.normpath(os.path.join(cwd, os.path.expanduser(text)))
     if os.path.lexists(path):
         if not os.path.exists(path):
@@ -168,16 +205,24 @@ def _labels(paths: Sequence[str]) -> dict[str, str]:
 
     A file's label is its whole item path.
     """
-    if len(paths) == 1 and os.path.isdir(paths[0]):
+    if len(paths) == 1 and is_folder(paths[0]):
         return {paths[0]: ""}
     labels: dict[str, str] = {}
     taken: set[str] = set()
     for path in paths:
-        folder = os.path.isdir(path)
-        label = _free_name(Path(path), taken)
+        folder = is_folder(path)
+        label = _free_name(_plain(path), taken)
         taken.add(label)
         labels[path] = f"{label}/" if folder else label
     return labels
+
+
+def _plain(path: str) -> Path:
+    """A root as a path whose last parts are names; of a bucket, with its own name first."""
+    if not is_s3(path):
+        return Path(path)
+    rest = path.removeprefix("s3://")
+    return Path(rest if path.endswith("/") else unquote(rest))
 
 
 def _free_name(path: Path, taken: set[str]) -> str:

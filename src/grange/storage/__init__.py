@@ -15,6 +15,7 @@ from grange.storage.paths import check_path, display_path, file_uri, uri_key, ur
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 __all__ = [
     "Store",
@@ -32,11 +33,15 @@ __all__ = [
 # Scheme of the URL: the module and the function in it that opens the store.
 STORES: Final = {
     "file": "grange.storage.local:open_local",
+    "s3": "grange.storage.s3:open_s3",
 }
 
 
-def open_store(url: str) -> Store:
-    """Open the store of a URL, such as `file:///srv/results`. Nothing is made yet.
+def open_store(url: str, *, work: Path | None = None) -> Store:
+    """Open the store of a URL, such as `file:///srv/results`. Nothing is made, or asked, yet.
+
+    `work` is a folder of this machine in which a store that lies elsewhere stages outputs;
+    without one that is a folder of this user's below the system's temporary one.
 
     Raises:
         StoreError: No kind of store has this scheme.
@@ -49,5 +54,5 @@ def open_store(url: str) -> Store:
             f"{url!r} is not the URL of a store.", hint=f"It has to begin with {known}."
         )
     module, _, name = place.partition(":")
-    opener: Callable[[str], Store] = getattr(import_module(module), name)
-    return opener(url)
+    opener: Callable[[str, Path | None], Store] = getattr(import_module(module), name)
+    return opener(url, work)

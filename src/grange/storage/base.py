@@ -115,6 +115,24 @@ class Store(ABC):
             StoreMissing: There is no such staging, and the path holds something else.
         """
 
+    def hand_in(self, token: str, sealed: Sequence[Stored]) -> None:  # noqa: B027  # for most
+        """Bring what was staged to where whoever publishes finds it, on whichever machine.
+
+        Nothing has to be done where every machine sees the staging folder. Otherwise
+        it is gone afterwards, and `publish`, `staged_here` and `discard` know of it.
+
+        Args:
+            token: Names the staging folder.
+            sealed: What `seal` returned for it.
+
+        Raises:
+            StoreCorrupt: The files have changed since they were sealed.
+        """
+
+    def staged_here(self, token: str) -> Path:
+        """The staging folder with all that is in it, brought here if it was handed in."""
+        return self.staging(token)
+
     @abstractmethod
     def discard(self, token: str) -> None:
         """Delete what was staged as `token`. Discarding what is not there is fine."""

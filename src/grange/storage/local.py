@@ -18,8 +18,8 @@ from grange.storage.paths import check_path, file_uri, uri_path
 from grange.storage.workspace import OWN, Workspace
 
 
-def open_local(url: str) -> LocalStore:
-    """The store in the folder of a `file://` URL."""
+def open_local(url: str, _: Path | None = None) -> LocalStore:
+    """The store in the folder of a `file://` URL, which has room of its own for staging."""
     return LocalStore(uri_path(url))
 
 
