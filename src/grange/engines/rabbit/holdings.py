@@ -1,0 +1,291 @@
+"""What is out: which attempts were published, who has them, and when they are lost. Pure.
+
+An attempt waits in the queue, as part of a message, until a station says that
+it took the message or that it holds the attempt. From then on it lives on the
+station's beats. Times are those of one clock that never goes back; nothing is
+taken from anybody else's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from grange.core.tasks import Failure, Outcome, OutcomeState
+from grange.engines.base import WorkerView
+from grange.engines.rabbit.messages import Beat, Held
+
+# What no message of this engine has brought out: an earlier one published it.
+ADOPTED = ""
+
+
+@dataclass(slots=True)
+class _Message:
+    """A message that nobody is known to have taken."""
+
+    number: int
+    since: float
+    tasks: set[int]
+    # Since when a later message is known to be taken, and since when the queue is known to be
+    # empty: either means that this one is in no queue any more.
+    overtaken: float | None = None
+    missing: float | None = None
+
+
+@dataclass(slots=True)
+class _Attempt:
+    epoch: int
+    message: str | None  # the one that it waits in
+    heard: float
+    station: str = ""
+    session: str = ""
+    held: Held | None = None  # as the latest beat has it
+
+
+@dataclass(slots=True)
+class _Session:
+    station: str
+    heard: float
+
+
+@dataclass(slots=True)
+class Holdings:
+    """The attempts of one run that are out; each comes back once, or is abandoned."""
+
+    lease_seconds: float
+    _out: dict[int, _Attempt] = field(default_factory=dict)
+    _waiting: dict[str, _Message] = field(default_factory=dict)  # in the order of publishing
+    _sessions: dict[str, _Session] = field(default_factory=dict)
+    # Tasks that went down with a station, though they may not have been begun.
+    _spared: set[int] = field(default_factory=set)
+    _numbers: int = 0
+    _down: bool = False
+    _amnesty_until: float = float("-inf")
+    _judged: float | None = None
+
+    def __len__(self) -> int:
+        return len(self._out)
+
+    # ---- what goes out
+
+    def publish(self, message: str, attempts: Iterable[tuple[int, int]], now: float) -> None:
+        """A message with these attempts (task and epoch) is on its way to the queue."""
+        self._numbers += 1
+        waiting = self._waiting.pop(message, None) or _Message(self._numbers, now, set())
+        for task, epoch in attempts:
+            self._leave(task)
+            self._out[task] = _Attempt(epoch, message, now)
+            waiting.tasks.add(task)
+        if waiting.tasks:
+            self._waiting[message] = waiting
+
+    def adopt(self, attempts: Iterable[tuple[int, int]], now: float) -> None:
+        """An earlier engine has published these: they wait in the queue, or somebody has them."""
+        self.publish(ADOPTED, attempts, now)
+
+    def unsent(self, message: str) -> list[Outcome]:
+        """Nobody knows whether the message is in the queue: what was in it comes back.
+
+        Should a station have it all the same, its epochs are spent.
+        """
+        waiting = self._waiting.get(message)
+        return [self._return(task) for task in sorted(waiting.tasks)] if waiting else []
+
+    def wiped(self) -> list[Outcome]:
+        """The queue was lost with all that was in it."""
+        return [one for message in list(self._waiting) for one in self.unsent(message)]
+
+    # ---- what is heard
+
+    def take(self, message: str, station: str, session: str, now: float) -> None:
+        """A station says that it took a message."""
+        self._hear(station, session, now)
+        waiting = self._waiting.get(message)
+        if waiting is None or message == ADOPTED:
+            return
+        self._overtake(waiting.number, now)
+        for task in sorted(waiting.tasks):
+            self._hold(task, self._out[task], station, session, now)
+
+    def end(self, task: int, epoch: int) -> bool:
+        """An outcome has come; whether somebody waits for it. Nobody does any more."""
+        attempt = self._out.get(task)
+        if attempt is None or attempt.epoch != epoch:
+            return False
+        self._leave(task)
+        self._spared.discard(task)
+        return True
+
+    def beat(self, beat: Beat, now: float) -> list[tuple[int, int]]:
+        """A station says what it holds. Gives what of that nobody wants."""
+        self._hear(beat.station, beat.session, now)
+        unwanted = []
+        for held in beat.held:
+            attempt = self._out.get(held.task)
+            if attempt is None or attempt.epoch != held.epoch:
+                unwanted.append((held.task, held.epoch))
+                continue
+            if attempt.message not in {None, ADOPTED}:
+                self.take(str(attempt.message), beat.station, beat.session, now)
+            self._hold(held.task, attempt, beat.station, beat.session, now)
+            attempt.held = held
+        return unwanted
+
+    def depth(self, count: int, looked: float) -> None:
+        """How many messages were in the queue at that time."""
+        for waiting in self._waiting.values():
+            if count:
+                waiting.missing = None
+            elif waiting.missing is None and waiting.since < looked:
+                waiting.missing = looked
+
+    def abandon(self, tasks: Collection[int]) -> list[tuple[int, int]]:
+        """Nobody wants these any more. Gives those that are out, with their epochs."""
+        gone = [(task, self._out[task].epoch) for task in tasks if task in self._out]
+        for task, _ in gone:
+            self._leave(task)
+            self._spared.discard(task)
+        return gone
+
+    def cut_off(self) -> None:
+        """Nothing can be heard of anybody."""
+        self._down = True
+
+    def reached(self, now: float) -> None:
+        """It can be heard again: everybody has a lease's time to say what they hold."""
+        self._down = False
+        self._amnesty_until = now + self.lease_seconds
+        for attempt in self._out.values():
+            attempt.heard = max(attempt.heard, now)
+        for waiting in self._waiting.values():
+            waiting.missing = waiting.overtaken = None
+
+    # ---- what that means
+
+    def alive(self, now: float) -> list[int]:
+        """The tasks whose leases are to be renewed."""
+        if self._down or now < self._amnesty_until:
+            return list(self._out)
+        recent = now - self.lease_seconds / 2
+        return [
+            task
+            for task, attempt in self._out.items()
+            if attempt.message is not None or attempt.heard > recent
+        ]
+
+    def in_doubt(self, now: float) -> bool:
+        """Whether something has waited for so long that it is worth a look into the queue."""
+        first = next(iter(self._waiting.values()), None)
+        return first is not None and now - first.since > self.lease_seconds / 4
+
+    def judge(self, now: float) -> list[Outcome]:
+        """Give up what is lost. To be called often, and only when all that was said is heard."""
+        stalled = self._judged is not None and now - self._judged > self.lease_seconds / 4
+        self._judged = now
+        if stalled:
+            # Whoever was stopped for so long has missed what was said meanwhile.
+            self.reached(now)
+        if self._down:
+            return []
+        came = [
+            self._return(task) for waiting in self._overdue(now) for task in sorted(waiting.tasks)
+        ]
+        limit = now - self.lease_seconds
+        silent = [
+            task
+            for task, attempt in self._out.items()
+            if attempt.message is None and attempt.heard <= limit
+        ]
+        came += [self._give_up(task, now) for task in silent]
+        self._sessions = {
+            name: one for name, one in self._sessions.items() if one.heard > limit - 60.0
+        }
+        return came
+
+    def views(self, now: float) -> list[WorkerView]:
+        """What stations are at, as their latest beats say."""
+        return [
+            WorkerView(
+                name=attempt.station,
+                task=task,
+                seconds=attempt.held.seconds + max(0.0, now - attempt.heard),
+                progress=attempt.held.progress,
+                silent=now - attempt.heard > self.lease_seconds / 2,
+            )
+            for task, attempt in self._out.items()
+            if attempt.held is not None and attempt.held.seconds is not None
+        ]
+
+    # ---- inside
+
+    def _hear(self, station: str, session: str, now: float) -> None:
+        self._sessions[session] = _Session(station, now)
+
+    def _hold(self, task: int, attempt: _Attempt, station: str, session: str, now: float) -> None:
+        self._unwait(task, attempt)
+        attempt.station, attempt.session, attempt.heard = station, session, now
+
+    def _unwait(self, task: int, attempt: _Attempt) -> None:
+        if attempt.message is None:
+            return
+        waiting = self._waiting[attempt.message]
+        waiting.tasks.discard(task)
+        if not waiting.tasks:
+            del self._waiting[attempt.message]
+        attempt.message = None
+
+    def _overtake(self, number: int, now: float) -> None:
+        for waiting in self._waiting.values():
+            if waiting.number >= number:
+                break
+            if waiting.overtaken is None:
+                waiting.overtaken = now
+
+    def _leave(self, task: int) -> _Attempt | None:
+        attempt = self._out.pop(task, None)
+        if attempt is not None:
+            self._unwait(task, attempt)
+        return attempt
+
+    def _overdue(self, now: float) -> list[_Message]:
+        limit = now - self.lease_seconds / 2
+        return [
+            waiting
+            for waiting in self._waiting.values()
+            if (waiting.overtaken is not None and waiting.overtaken <= limit)
+            or (waiting.missing is not None and waiting.missing <= limit)
+        ]
+
+    def _give_up(self, task: int, now: float) -> Outcome:
+        attempt = self._out[task]
+        session = self._sessions.get(attempt.session)
+        if session is not None and now - session.heard < self.lease_seconds / 2:
+            # The station lives and has it no more: its outcome was lost with the broker's disk.
+            return self._return(task)
+        begun = attempt.held is not None and attempt.held.seconds is not None
+        if not begun and task not in self._spared:
+            # It may have been begun since the last beat: spare it once, not for ever.
+            self._spared.add(task)
+            return self._return(task)
+        self._leave(task)
+        self._spared.discard(task)
+        silence = round(now - attempt.heard, 1)
+        failure = Failure(
+            "worker.lost",
+            f"Worker {attempt.station} gave no sign of life any more while it had this task.",
+            evidence={"worker": attempt.station, "silent_seconds": silence},
+        )
+        seconds = (attempt.held and attempt.held.seconds) or 0.0
+        return Outcome(
+            task,
+            attempt.epoch,
+            OutcomeState.LOST,
+            seconds=seconds,
+            worker=attempt.station,
+            failure=failure,
+        )
+
+    def _return(self, task: int) -> Outcome:
+        attempt = self._out[task]
+        self._leave(task)
+        return Outcome(task, attempt.epoch, OutcomeState.RETURNED, worker=attempt.station)

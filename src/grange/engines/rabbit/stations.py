@@ -1,0 +1,68 @@
+"""The stations that a driver hears of, and how many tasks they could do at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from grange.core.resources import Capacity, Needs, Room, capacity_from_json
+from grange.engines.rabbit.messages import Beat
+from grange.engines.rabbit.names import BEAT_SECONDS
+
+# A station that has said nothing for so many beats is not counted on.
+SILENT_BEATS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """What a station says of itself, and when that was, as `time.monotonic` says it."""
+
+    beat: Beat
+    heard: float
+    capacity: Capacity | None
+
+
+class Stations:
+    """Written by one thread, read by any."""
+
+    def __init__(self) -> None:
+        """None are known."""
+        self._known: dict[str, Station] = {}
+
+    def beat(self, beat: Beat, now: float) -> bool:
+        """Take note of a station's own beat; whether it is a new one."""
+        is_new = beat.session not in self._known
+        here = {
+            session: one
+            for session, one in self._known.items()
+            if _is_heard(one, now) and one.beat.station != beat.station
+        }
+        here[beat.session] = Station(beat, now, _capacity(beat))
+        self._known = here
+        return is_new
+
+    def here(self, now: float) -> Sequence[Station]:
+        """Those that gave a sign of life lately."""
+        return [one for one in self._known.values() if _is_heard(one, now)]
+
+    def slots(self, needs: Needs, now: float) -> int:
+        """How many tasks that need this much all of them together could do at once."""
+        return sum(_slots(one, needs) for one in self.here(now))
+
+
+def _slots(station: Station, needs: Needs) -> int:
+    most = station.beat.slots
+    if station.capacity is None or most <= 0:
+        return max(0, most)
+    return Room(station.capacity).count(needs, most=most)
+
+
+def _is_heard(station: Station, now: float) -> bool:
+    return now - station.heard < SILENT_BEATS * BEAT_SECONDS
+
+
+def _capacity(beat: Beat) -> Capacity | None:
+    try:
+        return capacity_from_json(beat.about["capacity"])
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return None
