@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 API = "/api/v1"
 PROBLEM_TYPE = "application/problem+json"
-STREAMED = f"{API}/uploads"
+STREAMED = (f"{API}/uploads", f"{API}/work")
 
 # Every router names these, so that every operation tells its errors in the same words.
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -34,12 +34,19 @@ _SECURITY = {
     "token": {"type": "http", "scheme": "bearer", "description": "A token: grange_<id>_<secret>."},
     "session": {"type": "apiKey", "in": "cookie", "name": "grange_session"},
 }
+# What `scopes` says of operations that are for workers, who have a key of their own.
+WORKER = "worker"
+_WORKERS_KEY = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "A worker's key, which it gets when it joins: grangeworker_<id>_<secret>.",
+}
 
 
 def is_streamed(scope: Scope) -> bool:
     """Whether the body goes on to the app as it comes, of whatever size."""
     path = scope["path"]
-    return bool(path == STREAMED or path.startswith(f"{STREAMED}/"))
+    return any(path == one or path.startswith(f"{one}/") for one in STREAMED)
 
 
 def operation_id(route: APIRoute) -> str:
@@ -60,11 +67,17 @@ def document(app: FastAPI, scopes: Mapping[str, str | None]) -> dict[str, Any]:
         components = made.setdefault("components", {})
         problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         components.setdefault("schemas", {})["Problem"] = problem
-        components["securitySchemes"] = _SECURITY
+        components["securitySchemes"] = {**_SECURITY, WORKER: _WORKERS_KEY}
         for operations in made["paths"].values():
             for operation in operations.values():
                 operation["summary"] = operation["description"].partition("\n")[0]
                 scope = scopes[operation["operationId"]]
-                operation["security"] = [{name: [str(scope)]} for name in _SECURITY if scope]
+                operation["security"] = _security(scope)
         app.openapi_schema = made
     return app.openapi_schema
+
+
+def _security(scope: str | None) -> list[dict[str, list[str]]]:
+    if scope == WORKER:
+        return [{WORKER: []}]
+    return [{name: [str(scope)]} for name in _SECURITY if scope]

@@ -10,6 +10,8 @@ from fastapi.routing import APIRoute
 from grange.accounts.models import Scope
 from grange.server.api import ROUTERS
 from grange.server.desk import DeskOf
+from grange.server.documents import WORKER
+from grange.server.stations import Working
 from grange.server.visitors import (
     SAFE_METHODS,
     Administrator,
@@ -23,8 +25,11 @@ if TYPE_CHECKING:
     from fastapi.dependencies.models import Dependant
 
 
-def scopes() -> dict[str, Scope | None]:
-    """The scope of each operation by its name; None where nobody has to be logged in."""
+def scopes() -> dict[str, str | None]:
+    """The scope of each operation by its name; None where nobody has to be logged in.
+
+    Of operations that are for workers it is the word `worker`.
+    """
     return {
         route.name: _scope(route)
         for router in ROUTERS
@@ -33,8 +38,10 @@ def scopes() -> dict[str, Scope | None]:
     }
 
 
-def _scope(route: APIRoute) -> Scope | None:
+def _scope(route: APIRoute) -> str | None:
     asked = set(_calls(route.dependant))
+    if _call(Working) in asked:
+        return WORKER
     if _call(Administrator) in asked:
         return Scope.ADMIN
     if _call(Scraper) in asked:

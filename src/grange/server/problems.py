@@ -26,6 +26,9 @@ STATUS: dict[type[errors.GrangeError], HTTPStatus] = {
     errors.DatabaseFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.ServerError: HTTPStatus.BAD_GATEWAY,
     errors.EngineError: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.TaskError: HTTPStatus.UNPROCESSABLE_ENTITY,
+    errors.InputMissing: HTTPStatus.NOT_FOUND,
+    errors.InputChanged: HTTPStatus.CONFLICT,
     # No waiting helps.
     errors.ProtocolMismatch: HTTPStatus.CONFLICT,
 }

@@ -11,7 +11,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,19 +40,22 @@ _BROKEN = (
 )
 
 
-def members(archive: Path, *, left_bytes: int) -> Generator[Member, None, None]:
+def members(
+    archive: Path, *, left_bytes: int, check: Callable[[str], str] = check_name
+) -> Generator[Member, None, None]:
     """The files of a .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz, each to be read before the next.
 
     Args:
         archive: The file; what it is, its content says.
         left_bytes: How much room there is for what comes out.
+        check: Gives the path of a member, or refuses it by `StorePathRefused`.
 
     Raises:
         ArchiveRefused: It is no such archive, or holds what it must not.
         QuotaExceeded: More comes out than there is room.
     """
     most_bytes = max(FREE_BYTES, MOST_RATIO * archive.stat().st_size)
-    limits = Limits(most_bytes, left_bytes)
+    limits = Limits(most_bytes, left_bytes, check)
     with _told("its beginning"), closing(_opened(archive, limits)) as found:
         while True:
             member = next(found, None)
@@ -72,6 +75,7 @@ class Limits:
 
     most_bytes: int
     left_bytes: int
+    check: Callable[[str], str] = check_name
     total: int = 0
     paths: set[str] = field(default_factory=set)
 
@@ -82,7 +86,7 @@ class Limits:
     def admitted(self, member: Member) -> str:
         """The member's path, if it may come out."""
         try:
-            path = check_name(member.path)
+            path = self.check(member.path)
         except StorePathRefused as error:
             raise ArchiveRefused(
                 f"The archive can't be unpacked: {error.message}",

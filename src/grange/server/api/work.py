@@ -37,7 +37,7 @@ from grange.server.downloads import Download
 from grange.server.heavy import Heavy, PerUser
 from grange.server.stations import Working
 from grange.server.visitors import Here
-from grange.storage import Stored
+from grange.storage import Stored, check_path
 from grange.uploads import archives, sniff
 from grange.uploads.receiving import receive
 
@@ -213,7 +213,8 @@ def _end(handing: Handing, held: Held, arrival: Arrival, sha256: str | None) -> 
 
 def _unpack(handing: Handing, held: Held, archive: str) -> ArrivedFiles:
     files = []
-    for member in archives.members(_place(archive), left_bytes=MOST_TAR_BYTES):
+    place = _place(archive)
+    for member in archives.members(place, left_bytes=MOST_TAR_BYTES, check=check_path):
         with handing.arrival(held, member.path, size=member.size) as arrival:
             for chunk in _chunks(member.content.read):
                 arrival.write([chunk])
