@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from grange.db import open_database, prepare
-from tests import buckets, services
+from tests import brokers, buckets, services
 
 _home_numbers = itertools.count()
 
@@ -76,6 +76,16 @@ def redis_server() -> Iterator[services.CacheServer]:
 def memcached_server() -> Iterator[services.CacheServer]:
     """Share one memcached server among the tests of this process."""
     with services.memcached() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[brokers.Broker]:
+    """Share one RabbitMQ server, with its management API, among the tests of this process.
+
+    A test may kill it and start it again, since each uses a site of its own.
+    """
+    with brokers.rabbitmq() as server:
         yield server
 
 

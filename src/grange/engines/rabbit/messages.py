@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cache
+from importlib.metadata import version
 from typing import Final, TypeAlias
 
 from grange.core.tasks import (
@@ -300,9 +301,7 @@ def _names(kind: type) -> frozenset[str]:
 
 @cache
 def _version() -> str:
-    from grange import __version__
-
-    return __version__
+    return version("grange")
 
 
 def _invalid(what: str) -> BrokerMessageInvalid:
