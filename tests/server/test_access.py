@@ -28,6 +28,7 @@ ANYONE = "anyone"  # everyone who is logged in, each with their own things
 OWNER = "owner"  # whom the thing belongs to; for others it is not there
 MEMBER = "member"  # members and administrators, to make something of their own
 ADMIN = "admin"  # administrators
+WORKER = "worker"  # machines that have joined, by a key of their own
 
 TUS = {"Tus-Resumable": "1.0.0"}
 PIECE = "application/offset+octet-stream"
@@ -70,10 +71,28 @@ RULES: dict[str, Rule] = {
     "list_tokens": Rule(ANYONE),
     "make_token": Rule(ANYONE, {"name": "x", "scopes": ["read"]}),
     "revoke_token": Rule(OWNER),
+    "list_workers": Rule(MEMBER),
+    "show_worker": Rule(OWNER),
+    "change_worker": Rule(ADMIN, {"name": "Mine now"}),
+    "remove_worker": Rule(ADMIN),
+    "list_worker_tokens": Rule(ADMIN),
+    "make_worker_token": Rule(ADMIN, {}),
+    "revoke_worker_token": Rule(ADMIN),
+    "join_worker": Rule(KEY, {"token": "x", "secret": "x" * 43, "facts": {"name": "rogue"}}),
+    "renew_worker": Rule(WORKER),
+    "beat_worker": Rule(WORKER, {}),
+    "fetch_input": Rule(WORKER),
+    "send_output": Rule(WORKER),
+    "send_outputs": Rule(WORKER),
+    "seal_outputs": Rule(WORKER, {"files": []}),
+    "list_parts": Rule(WORKER),
+    "fetch_part": Rule(WORKER),
+    "send_log": Rule(WORKER),
     "list_audit": Rule(ADMIN),
     "verify_audit": Rule(ADMIN),
     "show_health": Rule(PUBLIC),
     "show_system": Rule(ADMIN),
+    "list_targets": Rule(ADMIN),
     "list_pipelines": Rule(ANYONE),
     "show_pipeline": Rule(ANYONE),
     "list_models": Rule(ANYONE),
@@ -125,7 +144,14 @@ RULES: dict[str, Rule] = {
     ),
 }
 
-REFUSED = {PUBLIC: set(), KEY: {401, 409}, ANYONE: set(), OWNER: {403, 404}, ADMIN: {403}}
+REFUSED = {
+    PUBLIC: set(),
+    KEY: {401, 409},
+    ANYONE: set(),
+    OWNER: {403, 404},
+    ADMIN: {403},
+    WORKER: {403},
+}
 RUN_SECONDS = 60.0
 # With these a test would log out those who it needs.
 LAST = {"log_out"}
@@ -197,6 +223,7 @@ def foreign(cast: Cast, share: Path) -> dict[str, str]:
         "user": member,
         "group": group,
         "token": token["token"]["id"],
+        "worker": "0" * 10,
         "session": cast.member.get("/sessions").json()["items"][0]["id"],
     }
 
