@@ -32,6 +32,7 @@ from grange.cli import (
     users,
     watch,
     words,
+    worker,
     workers,
 )
 from grange.cli.exits import exit_code
@@ -140,6 +141,7 @@ app.command("logout", epilog=login.LOGOUT_EXAMPLES)(login.logout)
 app.command("whoami", epilog=login.WHOAMI_EXAMPLES)(login.whoami)
 app.add_typer(users.app, name="users", help="Look after who may use the site.")
 app.add_typer(groups.app, name="groups", help="Look after groups of users.")
+app.command("worker", epilog=worker.EXAMPLES)(worker.worker)
 app.add_typer(workers.app, name="workers", help="Look after the machines that take work.")
 app.add_typer(tokens.app, name="tokens", help="Look after keys for programs.")
 app.add_typer(audit.app, name="audit", help="See who did what, and check that log.")

@@ -1,0 +1,91 @@
+"""Outputs and logs on their way to where they belong. Everything blocks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from grange.client.work import Claim, Work
+from grange.core.tasks import Outcome, OutcomeState, Output, staging_token
+from grange.errors import StoreError
+from grange.storage import Store, Stored, open_store
+from grange.worker.station.routes import Route, Way
+
+
+class Carrier:
+    """Brings away what attempts leave here. Safe to use from several threads."""
+
+    def __init__(self, work: Callable[[], Work], staged: Path) -> None:
+        """`work` gives the way to the server; `staged` is where buckets stage on this machine."""
+        self._work = work
+        self._staged = staged
+
+    def needed(self, route: Route, outcome: Outcome) -> bool:
+        """Whether anything has to be brought away before the outcome may be told."""
+        if outcome.state is OutcomeState.RETURNED:
+            return False
+        if outcome.outputs and route.outputs is not Way.MOUNT:
+            return True
+        return route.carries_logs and any(_logs(route, outcome))
+
+    def carry(self, route: Route, outcome: Outcome) -> tuple[Outcome, int]:
+        """Bring all of it away; returns the outcome to tell, and how many bytes that were.
+
+        Repeating it is safe. Nothing is deleted here: that is for `clear`.
+
+        Raises:
+            ClaimEnded: The attempt is over, nobody wants it.
+            OutputRefused: It is not here any more.
+            ServerError, StoreError: It can't be brought away just now.
+        """
+        claim = Claim(route.job.run, outcome.task, outcome.epoch)
+        size = 0
+        if route.carries_logs:
+            for stream, log in _logs(route, outcome):
+                self._work().send_log(claim, stream, log)
+                size += log.stat().st_size
+        if outcome.outputs and route.outputs is not Way.MOUNT:
+            token = staging_token(claim.run, claim.task, claim.epoch)
+            folder = open_store(route.local.store).staging(token)
+            if route.outputs is Way.SERVER:
+                told = self._work().send_outputs(claim, folder, outcome.outputs)
+                outcome = replace(outcome, outputs=told)
+            else:
+                self._hand_in(route, token, folder, outcome.outputs)
+            size += sum(one.size for one in outcome.outputs)
+        return outcome, size
+
+    def clear(self, route: Route, task: int, epoch: int) -> None:
+        """Remove what an attempt has left on this machine."""
+        if route.outputs is not Way.MOUNT:
+            token = staging_token(route.job.run, task, epoch)
+            with suppress(StoreError):
+                open_store(route.local.store).discard(token)
+        if route.carries_logs:
+            for stream in ("out", "err"):
+                with suppress(OSError):
+                    os.unlink(Path(route.local.logs, f"{task}-{epoch}.{stream}"))
+
+    def _hand_in(self, route: Route, token: str, folder: Path, outputs: Sequence[Output]) -> None:
+        bucket: Store = open_store(route.job.store, work=self._staged)
+        place = bucket.staging(token)
+        # On one disk, so nothing is copied; what is there already was moved by an earlier try.
+        for name in os.listdir(folder):
+            shutil.move(folder / name, place / name)
+        sealed = [Stored(one.path, one.size, one.sha256, one.mtime_ns) for one in outputs]
+        bucket.hand_in(token, sealed)
+
+
+def _logs(route: Route, outcome: Outcome) -> list[tuple[str, Path]]:
+    """What the attempt has printed, if it has."""
+    found = []
+    for stream in ("out", "err"):
+        log = Path(route.local.logs, f"{outcome.task}-{outcome.epoch}.{stream}")
+        with suppress(OSError):
+            if log.stat().st_size:
+                found.append((stream, log))
+    return found

@@ -1,0 +1,184 @@
+"""The end of an attempt here: judged, carried away, told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from grange.core.tasks import Outcome, OutcomeState
+from grange.errors import ClaimEnded, GrangeError
+from grange.worker.failures import failure_of
+from grange.worker.station.carrying import Carrier
+from grange.worker.station.errands import Errands
+from grange.worker.station.holding import Held, Holding, Phase
+from grange.worker.station.journal import Journal
+from grange.worker.station.judging import FIRST_REST_SECONDS, Verdict, given_back, judge, named
+from grange.worker.station.teller import Teller
+
+_REMEMBERED_LACKS = 10_000
+
+
+class Watcher(Protocol):
+    """Who hears what the work finds out about the machine. Called in the loop."""
+
+    def changed(self) -> None:
+        """There may be room for more work, or less."""
+
+    def full(self, reason: str) -> None:
+        """This machine's disk is full."""
+
+    async def doubt(self) -> bool:
+        """Whether a mount is gone that was there."""
+
+    def ended(self, held: Held, outcome: Outcome) -> None:
+        """A task came to its end here."""
+
+    def moved(self, *, fetched: int = 0, from_cache: bool = False, sent: int = 0) -> None:
+        """Bytes have come or gone."""
+
+
+class Ending:
+    """Brings attempts to their ends. Lives in the station's loop."""
+
+    def __init__(
+        self,
+        name: str,
+        holding: Holding,
+        errands: Errands,
+        *,
+        carrier: Carrier,
+        journal: Journal,
+        teller: Teller,
+        watcher: Watcher,
+    ) -> None:
+        """`name` is the station's, for people who look at attempts."""
+        self._name = name
+        self._holding = holding
+        self._errands = errands
+        self._carrier = carrier
+        self._journal = journal
+        self._teller = teller
+        self._watcher = watcher
+        self._lacked: Counter[int] = Counter()
+
+    def hear(self, came: Iterable[tuple[Held, Outcome]]) -> None:
+        """Take what the workers have brought about."""
+        done: dict[str, list[tuple[Held, Outcome]]] = {}
+        for held, said in came:
+            outcome = named(said, self._name)
+            verdict = judge(
+                outcome,
+                held.route.outputs,
+                mounted=held.is_mounted,
+                lacked=self._lacked[outcome.task],
+            )
+            if verdict is not Verdict.TELL:
+                self._reconsider(held, outcome, verdict)
+            elif self._carrier.needed(held.route, outcome):
+                self.carry(held, outcome)
+            else:
+                done.setdefault(held.run, []).append((held, outcome))
+        for run, some in done.items():
+            self._journal.end(run, [outcome for _, outcome in some], carried=True)
+            self._close(some)
+            self._teller.tell(run, [outcome for _, outcome in some])
+
+    def tell(self, held: Held, outcome: Outcome) -> None:
+        """This is the end of the attempt: nothing has to be carried."""
+        self._journal.end(held.run, [outcome], carried=True)
+        self._close([(held, outcome)])
+        self._teller.tell(held.run, [outcome])
+
+    def give_back(self, held: Held) -> None:
+        """Let another one do it; the attempt doesn't count."""
+        self.tell(held, given_back(Outcome(*held.key, OutcomeState.DONE, worker=self._name)))
+
+    def fail(self, held: Held, error: BaseException) -> None:
+        """The attempt has failed by this."""
+        outcome = Outcome(*held.key, OutcomeState.FAILED, worker=self._name)
+        outcome.failure = failure_of(error)
+        verdict = judge(outcome, held.route.outputs, mounted=False, lacked=0)
+        if verdict is Verdict.FULL:
+            self._reconsider(held, outcome, verdict)
+        else:
+            self.tell(held, outcome)
+
+    def drop(self, held: Held) -> None:
+        """Nobody wants the attempt any more: what is here of it goes."""
+        self._holding.remove(held)
+        self._journal.settle([held.key])
+        self._errands.go(self._clear(held))
+
+    def carry(self, held: Held, outcome: Outcome) -> None:
+        """Bring away what the attempt has made, and tell it then."""
+        self._holding.move(held, Phase.LEAVING, now=time.monotonic())
+        self._journal.end(held.run, [outcome], carried=False)
+        self._errands.go(self._carry(held, outcome))
+
+    async def _carry(self, held: Held, outcome: Outcome) -> None:
+        try:
+            carried = await self._errands.persist(
+                lambda: self._carrier.carry(held.route, outcome),
+                wanted=lambda: self.is_wanted(held),
+                what="Outputs can't be brought away",
+            )
+        except ClaimEnded:
+            self.drop(held)
+            return
+        except GrangeError as error:
+            # The server's full disk, or outputs that have vanished here: the attempt has failed.
+            failed = Outcome(*held.key, OutcomeState.FAILED, outcome.seconds, outcome.worker)
+            failed.failure = failure_of(error)
+            self.tell(held, failed)
+            return
+        if carried is not None:
+            told, size = carried
+            self._watcher.moved(sent=size)
+            self.tell(held, told)
+
+    def is_wanted(self, held: Held) -> bool:
+        """Whether the attempt is still in the station's hands."""
+        return self._holding.find(*held.key) is held
+
+    def _reconsider(self, held: Held, outcome: Outcome, verdict: Verdict) -> None:
+        if verdict is Verdict.FULL:
+            self._watcher.full(outcome.failure.message if outcome.failure else "")
+            self.tell(held, given_back(outcome))
+        elif verdict is Verdict.DOUBT:
+            self._holding.move(held, Phase.RESTING, now=time.monotonic())
+            self._errands.go(self._doubt(held, outcome))
+        else:
+            self._holding.move(held, Phase.RESTING, now=time.monotonic())
+            self._errands.go(self._rest(held, outcome))
+
+    async def _doubt(self, held: Held, outcome: Outcome) -> None:
+        gone = await self._watcher.doubt()
+        if self.is_wanted(held):
+            self.tell(held, given_back(outcome) if gone else outcome)
+
+    async def _rest(self, held: Held, outcome: Outcome) -> None:
+        """Give it back after a pause, so that another machine may be quicker to take it."""
+        before = self._lacked[outcome.task]
+        self._lacked[outcome.task] += 1
+        if len(self._lacked) > _REMEMBERED_LACKS:
+            self._lacked.clear()
+        await asyncio.sleep(FIRST_REST_SECONDS * 2**before)
+        if self.is_wanted(held):
+            self.tell(held, given_back(outcome))
+
+    def _close(self, ended: Sequence[tuple[Held, Outcome]]) -> None:
+        for held, outcome in ended:
+            self._holding.remove(held)
+            self._watcher.ended(held, outcome)
+            if held.leaves_something:
+                self._errands.go(self._clear(held))
+
+    async def _clear(self, held: Held) -> None:
+        def clear() -> None:
+            held.hold.close()
+            self._carrier.clear(held.route, *held.key)
+
+        await self._errands.blocking(clear)

@@ -1,0 +1,198 @@
+"""A station at the broker: takes messages, says what it holds, does as drivers say."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from contextlib import suppress
+
+from grange.core.resources import Capacity, capacity_to_json, needs_of, serves
+from grange.core.tasks import Outcome
+from grange.engines.base import Health
+from grange.engines.rabbit.intake import Delivery, Intake
+from grange.engines.rabbit.messages import Abandon, Control, Drain, Shapes
+from grange.engines.rabbit.names import BEAT_SECONDS
+from grange.errors import BrokerUnreachable, GrangeError
+from grange.worker.station import signs
+from grange.worker.station.link import Link
+from grange.worker.station.papers import Papers
+from grange.worker.station.wants import credit
+from grange.worker.station.words import Words
+from grange.worker.station.works import Works
+
+BROKER = "the broker is away"
+# After so long without the broker the server is asked for credentials that it knows.
+RENEW_SECONDS = 10.0
+# Beats that say that something has changed come no closer together than this.
+_BEAT_GAP_SECONDS = 0.2
+
+
+class Exchange:
+    """Lives in the station's loop. `use` has to be called before anything else."""
+
+    def __init__(
+        self,
+        papers: Papers,
+        link: Link,
+        capacity: Capacity,
+        words: Words,
+        *,
+        drained: Callable[[], None],
+        reconnected: Callable[[], None],
+    ) -> None:
+        """`drained` is called when a driver wants this station to take nothing more."""
+        self._papers = papers
+        self._link = link
+        self._capacity = capacity
+        self._words = words
+        self._drained = drained
+        self._reconnected = reconnected
+        self._works: Works | None = None
+        self._intake: Intake | None = None
+        self._beat_now = asyncio.Event()
+        self._stopped: set[str] = set()
+
+    def use(self, works: Works) -> None:
+        """Bring work to these."""
+        self._works = works
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the broker is reached."""
+        return self._intake is not None and self._intake.health().state == "up"
+
+    @property
+    def takes(self) -> bool:
+        """Whether new work is taken."""
+        return not self._stopped and self._works is not None and not self._works.care.is_full
+
+    def stop(self, reason: str, *, stop: bool = True) -> None:
+        """Take nothing new for this reason; or don't mind it any more."""
+        before = self.takes
+        (self._stopped.add if stop else self._stopped.discard)(reason)
+        if before != self.takes:
+            self._beat_now.set()
+        self.ask()
+
+    async def run(self) -> None:
+        """Take what comes, until cancelled. Credentials that have changed are used at once."""
+        while True:
+            papers = self._papers
+            async with Intake(
+                papers.engine,
+                site=papers.site,
+                station=papers.worker,
+                serves=lambda shape: serves(self._capacity, shape),
+                on_control=self._heard,
+                on_health=self._health_changed,
+            ) as intake:
+                self._intake = intake
+                taking = asyncio.create_task(self._take_all(intake))
+                try:
+                    await self._renewed(intake)
+                finally:
+                    taking.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await taking
+
+    async def beat(self) -> None:
+        """Say what is held and how the station is, again and again, until cancelled."""
+        while True:
+            await self.beat_once()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._beat_now.wait(), BEAT_SECONDS)
+            self._beat_now.clear()
+            await asyncio.sleep(_BEAT_GAP_SECONDS)
+
+    async def beat_once(self) -> None:
+        """Say it now."""
+        intake, works = self._intake, self._works
+        if intake is None or works is None:
+            return
+        slots = self._capacity.slots if self.takes else 0
+        held = signs.by_run(
+            works.holding, works.teller.untold(), works.working(), is_alive=works.is_alive
+        )
+        for run, some in held.items():
+            await intake.beat(run, some, slots=slots)
+        about = {"capacity": capacity_to_json(self._capacity), "name": self._papers.name}
+        await intake.beat("", (), slots=slots, about=about)
+
+    async def publish(self, run: str, outcomes: Collection[Outcome]) -> bool:
+        """Tell outcomes; as `Intake.publish_outcomes`."""
+        if self._intake is None:
+            raise BrokerUnreachable("The message broker is not connected yet.")
+        return await self._intake.publish_outcomes(run, list(outcomes))
+
+    def ask(self) -> None:
+        """Ask for as much more work as there is room for."""
+        intake, works = self._intake, self._works
+        if intake is None or works is None:
+            return
+        if not self.takes:
+            intake.want({})
+            return
+        intake.want(
+            credit(
+                intake.shapes(),
+                works.holding,
+                works.gate,
+                works.appetite,
+                travelling=works.labour.travelling,
+            )
+        )
+
+    async def _take_all(self, intake: Intake) -> None:
+        async for delivery in intake:
+            await self._take(delivery)
+
+    async def _take(self, delivery: Delivery) -> None:
+        works, batch = self._works, delivery.batch
+        if works is None:
+            return
+        route = await asyncio.to_thread(works.routes.of, batch.job)
+        fresh = [one for one in batch.tasks if not works.holding.knows(one.id, one.epoch)]
+        works.journal.take(batch.job.run, [(one.id, one.epoch) for one in fresh])
+        delivery.accept()
+        if fresh:
+            if batch.job.run not in works.holding.runs():
+                self._words.say(f"works on run {batch.job.run} ({batch.job.pipeline})")
+            works.appetite.came(len(fresh))
+            works.labour.take(route, fresh, needs_of(delivery.shape))
+        if works.appetite.is_slow:
+            self._beat_now.set()
+        self.ask()
+
+    def _heard(self, control: Control) -> None:
+        if isinstance(control, Shapes):
+            self.ask()
+            self._beat_now.set()
+        elif isinstance(control, Abandon) and self._works is not None:
+            self._works.labour.abandon(control.attempts)
+            self._works.teller.drop(control.run, control.attempts)
+        elif isinstance(control, Drain) and control.station == self._papers.worker:
+            self._drained()
+
+    def _health_changed(self, health: Health) -> None:
+        if health.state == "down":
+            self._words.trouble(BROKER, health.reason)
+            return
+        if self._words.is_said(BROKER):
+            self._reconnected()
+        self._words.over(BROKER, "the broker is back")
+        self.ask()
+        self._beat_now.set()
+
+    async def _renewed(self, intake: Intake) -> None:
+        """Wait until the credentials are others; while the broker is away, ask for them."""
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            health = intake.health()
+            if health.state == "up" or time.time() - health.since < RENEW_SECONDS:
+                continue
+            with suppress(GrangeError):
+                joined = await asyncio.to_thread(self._link.renew)
+                if (joined.engine, joined.site) != (self._papers.engine, self._papers.site):
+                    self._papers = self._papers.with_engine(joined.engine, joined.site)
+                    return

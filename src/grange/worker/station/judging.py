@@ -1,0 +1,74 @@
+"""What becomes of an outcome: whether it is the task's, or only this machine's fault. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+
+from grange.core.tasks import Outcome, OutcomeState
+from grange.errors import (
+    CommandNotFound,
+    ExtraMissing,
+    InputMissing,
+    InputUnreadable,
+    ModelNotFound,
+    PipelineInvalid,
+    PipelineNotFound,
+    StoreDenied,
+    StoreError,
+    StoreFull,
+    StoreMissing,
+)
+from grange.worker.station.routes import Way
+
+# Another machine may have what this one lacks: so often it is given back before it counts.
+PATIENCE = 2
+FIRST_REST_SECONDS = 5.0
+
+_LACKING = frozenset(
+    one.code
+    for one in (CommandNotFound, ExtraMissing, ModelNotFound, PipelineInvalid, PipelineNotFound)
+)
+_OF_MOUNTS = frozenset(
+    one.code for one in (InputMissing, InputUnreadable, StoreDenied, StoreError, StoreMissing)
+)
+
+
+class Verdict(StrEnum):
+    """What is to be done with an outcome."""
+
+    TELL = "tell"
+    FULL = "full"  # this machine's disk is full: give it back, and take nothing new
+    DOUBT = "doubt"  # a mount may be gone: look, before that is believed
+    LACK = "lack"  # this machine lacks something: let another one try
+
+
+def judge(outcome: Outcome, outputs: Way, *, mounted: bool, lacked: int) -> Verdict:
+    """What is to be done.
+
+    Args:
+        outcome: What the workers have said.
+        outputs: How the run's outputs leave.
+        mounted: Whether the input or the outputs are on a mount.
+        lacked: How often this task was given back from here for what is lacking.
+    """
+    failure = outcome.failure
+    if outcome.state is not OutcomeState.FAILED or failure is None:
+        return Verdict.TELL
+    if failure.code == StoreFull.code and outputs is not Way.MOUNT:
+        return Verdict.FULL
+    if failure.code in _OF_MOUNTS and mounted:
+        return Verdict.DOUBT
+    if failure.code in _LACKING and lacked < PATIENCE:
+        return Verdict.LACK
+    return Verdict.TELL
+
+
+def given_back(outcome: Outcome) -> Outcome:
+    """The outcome of an attempt that doesn't count."""
+    return Outcome(outcome.task, outcome.epoch, OutcomeState.RETURNED, worker=outcome.worker)
+
+
+def named(outcome: Outcome, station: str) -> Outcome:
+    """The outcome with a name of its worker that says the machine, too."""
+    return replace(outcome, worker=f"{station}/{outcome.worker}" if outcome.worker else station)

@@ -1,0 +1,70 @@
+"""How the server hears of a station, and the station of what people want of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from grange.client.schemas.workers import Beat, Orders
+from grange.errors import CredentialsInvalid, GrangeError
+from grange.worker.station.link import Link
+from grange.worker.station.words import Words
+
+SERVER = "the server is away"
+MISFIT = "versions don't fit"
+_LEAST_SECONDS = 0.5
+_LAST_SECONDS = 3.0
+
+
+class Reporting:
+    """Beats over HTTP. A server that is away is no reason to stop working."""
+
+    def __init__(
+        self,
+        link: Link,
+        words: Words,
+        *,
+        compose: Callable[[], Beat],
+        ordered: Callable[[Orders], None],
+        beat_seconds: float,
+    ) -> None:
+        """`compose` says how the station is; `ordered` hears what is wanted. In the loop, both."""
+        self._link = link
+        self._words = words
+        self._compose = compose
+        self._ordered = ordered
+        self._seconds = beat_seconds
+
+    async def run(self) -> None:
+        """Report until cancelled.
+
+        Raises:
+            CredentialsInvalid: The station was removed.
+        """
+        while True:
+            await self._report()
+            await asyncio.sleep(max(_LEAST_SECONDS, self._seconds))
+
+    async def leave(self) -> None:
+        """Say that the station ends by itself."""
+        said = self._compose().model_copy(update={"leaving": True})
+        with suppress(GrangeError, TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(self._link.beat, said), _LAST_SECONDS)
+
+    async def _report(self) -> None:
+        said = self._compose()
+        try:
+            orders = await asyncio.to_thread(self._link.beat, said)
+        except CredentialsInvalid:
+            raise
+        except GrangeError as error:
+            self._words.trouble(SERVER, error.message)
+            return
+        self._words.over(SERVER, "the server is back")
+        self._seconds = orders.beat_seconds
+        if orders.fits:
+            self._words.over(MISFIT, "the versions of server and worker fit again")
+        else:
+            self._words.trouble(MISFIT, orders.said)
+        self._ordered(orders)

@@ -1,0 +1,46 @@
+"""What a station says to people who look at its terminal or its log: each thing once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+class Words:
+    """Says what begins and what is over, and not again what was said."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """Say lines by this."""
+        self._say = say
+        self._troubles: dict[str, str] = {}
+
+    def say(self, text: str) -> None:
+        """Say it."""
+        self._say(text)
+
+    def trouble(self, what: str, reason: str) -> None:
+        """Something is not as it should be since now; said once, and when the reason changes."""
+        if self._troubles.get(what) == reason:
+            return
+        since = "" if what in self._troubles else f" since {time.strftime('%H:%M:%S')}"
+        self._troubles[what] = reason
+        self._say(f"{what}{since}: {reason}")
+
+    def over(self, what: str, words: str) -> None:
+        """It is as it should be again."""
+        if self._troubles.pop(what, None) is not None:
+            self._say(words)
+
+    def is_said(self, what: str) -> bool:
+        """Whether this trouble lasts."""
+        return what in self._troubles
+
+
+def sizes(size: int) -> str:
+    """Bytes for people."""
+    amount = float(size)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if amount < 1024:  # noqa: PLR2004  # a step of the units
+            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"

@@ -1,0 +1,204 @@
+"""All that works in a station, wired: from tasks that are taken to outcomes that are told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from grange.core.resources import Capacity
+from grange.core.tasks import Outcome, OutcomeState
+from grange.engines import WorkerView
+from grange.errors import GrangeError
+from grange.telemetry.station import StationCount
+from grange.worker.fetching import Fetcher
+from grange.worker.station.appetite import Appetite
+from grange.worker.station.benches import Benches, Workers
+from grange.worker.station.bringing import Bringer
+from grange.worker.station.care import Care
+from grange.worker.station.carrying import Carrier
+from grange.worker.station.ending import Ending
+from grange.worker.station.errands import Errands
+from grange.worker.station.gate import Gate
+from grange.worker.station.holding import Held, Holding
+from grange.worker.station.home import Home
+from grange.worker.station.journal import Journal
+from grange.worker.station.labour import Labour
+from grange.worker.station.link import Link
+from grange.worker.station.mounts import Mounts
+from grange.worker.station.restoring import restore
+from grange.worker.station.routes import Routes
+from grange.worker.station.signs import Totals
+from grange.worker.station.teller import Publish, Teller
+from grange.worker.station.words import Words
+
+BYTES = "bytes don't travel"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Means:
+    """What a station works with."""
+
+    name: str
+    home: Home
+    link: Link
+    capacity: Capacity
+    workers: Workers
+    mounts: Mounts
+    cache_bytes: int
+    count: StationCount
+
+
+class Works:
+    """Takes tasks, and sees to it that each comes to an end that is told. Lives in one loop."""
+
+    def __init__(
+        self,
+        means: Means,
+        words: Words,
+        *,
+        publish: Publish,
+        changed: Callable[[], None],
+        broken: Callable[[GrangeError], None],
+    ) -> None:
+        """Wire it; nothing is started.
+
+        `changed` is called when there may be room for more work, or less;
+        `broken` when no worker process can be started.
+        """
+        self._means = means
+        self._words = words
+        self._changed = changed
+        self._loop = asyncio.get_running_loop()
+        home, capacity = means.home, means.capacity
+        self.totals = Totals()
+        # Set whenever a task has come to its end; for whoever waits for that, to be cleared.
+        self.went = asyncio.Event()
+        self.journal = Journal(home.journal)
+        self.teller = Teller(publish, self.journal)
+        self.holding = Holding()
+        self.gate = Gate(capacity)
+        self.appetite = Appetite(capacity.slots)
+        self.care = Care(home, means.mounts, words)
+        self.routes = Routes(home, means.mounts)
+        self.errands = Errands(lambda text: words.trouble(BYTES, text))
+        self._ending = Ending(
+            means.name,
+            self.holding,
+            self.errands,
+            carrier=Carrier(means.link.work, home.work),
+            journal=self.journal,
+            teller=self.teller,
+            watcher=self,
+        )
+        fetcher = Fetcher(home.inputs, means.cache_bytes)
+        self.labour = Labour(
+            self.holding,
+            self.gate,
+            self._ending,
+            self.errands,
+            bringer=Bringer(means.link.work, fetcher, means.mounts, staged=home.work),
+            journal=self.journal,
+            watcher=self,
+        )
+        self._benches = Benches(
+            capacity,
+            means.workers,
+            hear=lambda outcomes: self._soon(lambda: self.labour.hear(outcomes)),
+            fail=lambda error: self._soon(lambda: broken(error)),
+        )
+
+    async def start(self) -> None:
+        """Look at the machine, go on with what an earlier station has left, start the workers."""
+        self.care.look()
+        await self.care.prove()
+        left = restore(
+            self._means.name,
+            self.journal,
+            self.teller,
+            routes=self.routes,
+            holding=self.holding,
+            ending=self._ending,
+        )
+        if left:
+            self._words.say(f"goes on with {left} tasks that it held when it was ended")
+        self.labour.use(self._benches)
+        # Started before work comes: the first task is to find them ready.
+        self._benches.at(())
+
+    async def look_after(self) -> None:
+        """See to the machine, now and then."""
+        self.care.look()
+        if self.journal.broken:
+            self.care.filled(f"{self.journal.broken}.")
+        if await self.care.prove_now_and_then():
+            self.routes.forget()
+        await self.care.clear(self._runs)
+
+    def working(self) -> Mapping[int, WorkerView]:
+        """By task, what the worker processes are at."""
+        return self._benches.working()
+
+    def is_alive(self, held: Held) -> bool:
+        """Whether the process that has it gave a sign of life lately."""
+        return self._benches.is_alive(held.task.id, held.gpus, published=held.since)
+
+    def is_idle(self) -> bool:
+        """Whether nothing is left to do."""
+        return not len(self.holding) and not len(self.teller)
+
+    async def close(self) -> None:
+        """Kill all workers, and end what is under way. What is not told stays in the journal."""
+        await self.teller.close()
+        await asyncio.to_thread(self._benches.close)
+        await self.errands.close()
+        self.journal.close()
+
+    # ---- what the work finds out
+
+    def changed(self) -> None:
+        """There may be room for more work, or less."""
+        self._changed()
+
+    def full(self, reason: str) -> None:
+        """This machine's disk is full."""
+        self.care.filled(reason)
+        self._changed()
+
+    async def doubt(self) -> bool:
+        """Whether a mount is gone that was there."""
+        changed = await self.care.prove()
+        if changed:
+            self.routes.forget()
+        return changed
+
+    def ended(self, held: Held, outcome: Outcome) -> None:
+        """A task came to its end here."""
+        self.went.set()
+        if outcome.state is OutcomeState.DONE:
+            self.totals.done += 1
+        elif outcome.state is not OutcomeState.RETURNED:
+            self.totals.failed += 1
+        if outcome.seconds and outcome.state is not OutcomeState.RETURNED:
+            self.appetite.ended(outcome.seconds)
+        job = held.route.job
+        self._means.count.ended(pipeline=job.pipeline, kind=held.task.kind, outcome=outcome)
+
+    def moved(self, *, fetched: int = 0, from_cache: bool = False, sent: int = 0) -> None:
+        """Bytes have come or gone."""
+        self._words.over(BYTES, "bytes travel again")
+        if sent:
+            self.totals.bytes_out += sent
+            self._means.count.sent(sent)
+        else:
+            self.totals.bytes_in += fetched
+            self._means.count.fetched(fetched, from_cache=from_cache)
+
+    def _runs(self) -> set[str]:
+        return self.holding.runs() | {run for run, _, _ in self.teller.untold()}
+
+    def _soon(self, work: Callable[[], None]) -> None:
+        # A bench may still say something while the loop is being closed.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(work)
