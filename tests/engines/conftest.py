@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from grange.engines.ray import dismiss
+from tests.engines import rays
+from tests.engines.rays import RayCluster
 from tests.engines.rig import Rig
 
 
@@ -21,3 +24,11 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     for engine in rig.engines:
         engine.close()
     assert list(rig.temporary.iterdir()) == []
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[RayCluster]:
+    """Share one Ray cluster among the tests of this process."""
+    with rays.ray_cluster() as cluster:
+        yield cluster
+        dismiss()

@@ -29,7 +29,7 @@ class Rig:
         self.out = folder / "out"
         self.logs = folder / "logs"
         self.temporary = folder / "temporary"
-        self.engines: list[LocalEngine] = []
+        self.engines: list[Engine] = []
         self._numbers = itertools.count(1)
         for needed in (self.inputs, self.temporary):
             needed.mkdir()

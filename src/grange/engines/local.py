@@ -125,6 +125,12 @@ class LocalEngine(Engine):
                 worker.drop(hit)
                 self._stop_dropped(worker)
 
+    def give_back(self) -> list[Task]:
+        """The tasks that wait for a worker: they are the caller's again, and never begun here."""
+        waiting = [task for _, task in self._queue]
+        self._queue.clear()
+        return waiting
+
     def workers(self) -> list[WorkerView]:
         """What each worker is doing, from its register."""
         now = time.monotonic()

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.contract.rigs import RIGS, ContractRig
+from tests.engines.contract.rigs import RIGS, ContractRig, RayRig
+from tests.engines.rays import RayCluster
 
 
 @pytest.fixture(params=sorted(RIGS))
@@ -16,10 +17,13 @@ def rig(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ContractRig]:
     """Lend a rig; when it is given back, its engines have left no file."""
-    rig: ContractRig = RIGS[request.param](tmp_path)
-    monkeypatch.setenv("TMPDIR", str(rig.temporary))
-    monkeypatch.setattr(tempfile, "tempdir", str(rig.temporary))
-    yield rig
-    for engine in rig.engines:
+    made = RIGS[request.param](tmp_path)
+    if isinstance(made, RayRig):
+        cluster: RayCluster = request.getfixturevalue("ray_cluster")
+        made.address = cluster.address
+    monkeypatch.setenv("TMPDIR", str(made.temporary))
+    monkeypatch.setattr(tempfile, "tempdir", str(made.temporary))
+    yield made
+    for engine in made.engines:
         engine.close()
-    assert list(rig.temporary.iterdir()) == []
+    assert list(made.temporary.iterdir()) == []

@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from grange.core.ids import new_id
 from grange.core.tasks import Batch, Job, Outcome, OutcomeState, Task
-from grange.engines import Engine
+from grange.engines import Engine, make_engine
 from tests.engines.rig import PATIENCE_SECONDS, Rig, is_alive, wait_for
 
 LEASE_SECONDS = 60.0
@@ -21,6 +22,15 @@ class ContractRig(Rig):
     name = "local"
     # Whether workers are the engine's own, and go when it is closed.
     owns_workers = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        # Workers may be warm from the test before, and know runs by their ids.
+        self.run_id = new_id()
+
+    def job(self, *args: Any, **changes: Any) -> Job:
+        """Say what the tasks of a run have in common; the run is this test's own."""
+        return super().job(*args, **{"run": self.run_id, **changes})
 
     def make(self, *, workers: int = 1, lease_seconds: float = LEASE_SECONDS) -> Engine:
         """Make an engine with so many workers; it is closed with the rig."""
@@ -132,4 +142,18 @@ def gone(mark: Path) -> None:
     wait_for(lambda: not any(is_alive(number) for number in numbers), seconds=10)
 
 
-RIGS: dict[str, Any] = {"local": ContractRig}
+class RayRig(ContractRig):
+    """Engines on a Ray cluster that lives as long as the tests' process."""
+
+    name = "ray"
+    owns_workers = False
+    address = ""
+
+    def make(self, *, workers: int = 1, lease_seconds: float = LEASE_SECONDS) -> Engine:
+        """Make an engine on that cluster."""
+        engine = make_engine(self.address, workers=workers, lease_seconds=lease_seconds)
+        self.engines.append(engine)
+        return engine
+
+
+RIGS: dict[str, type[ContractRig]] = {"local": ContractRig, "ray": RayRig}

@@ -67,7 +67,7 @@ def test_outputs_are_staged_and_told(rig: ContractRig) -> None:
     (output,) = outcome.outputs
     assert ("deep/a", 3) == (output.path, output.size)
     assert hashlib.sha256(b"hey").hexdigest() == output.sha256
-    token = staging_token("run", outcome.task, outcome.epoch)
+    token = staging_token(rig.run_id, outcome.task, outcome.epoch)
     (staged,) = rig.out.rglob(f"{token}/deep/a")
     assert "hey" == staged.read_text()
 
@@ -113,7 +113,10 @@ def test_tasks_of_several_runs_keep_to_their_own(rig: ContractRig) -> None:
     """Each is done with the parameters of its run, however they are mixed."""
     engine = rig.make(workers=2)
     engine.start()
-    jobs = [rig.job(run=f"run{number}", params={"load": f"own = {number}"}) for number in range(3)]
+    jobs = [
+        rig.job(run=f"{rig.run_id}-{number}", params={"load": f"own = {number}"})
+        for number in range(3)
+    ]
     tasks = {number: rig.many(20, "result = model['own']") for number in range(3)}
 
     for place in range(20):
@@ -280,6 +283,22 @@ def test_short_tasks_make_room_for_many(rig: ContractRig) -> None:
     rig.do(engine, rig.many(1500))
 
     rig.turn_until(engine, lambda: engine.room() > 20)
+
+
+def test_nothing_waits_behind_a_long_task(rig: ContractRig) -> None:
+    """Short tasks that were handed over with a long one are done by others meanwhile."""
+    engine = rig.make(workers=2)
+    rig.do(engine, rig.many(300))
+    long = GatedTask(rig)
+    short = rig.many(60)
+    rig.publish(engine, [*short[:5], long.task, *short[5:]])
+
+    outcomes = rig.finish(engine, short, beside={long.task.id})
+
+    assert {OutcomeState.DONE} == states(outcomes.values())
+    assert [long.task.id] == engine.alive()
+    long.open()
+    rig.finish(engine, [long.task])
 
 
 def test_alive_names_what_is_held(rig: ContractRig) -> None:

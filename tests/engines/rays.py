@@ -1,0 +1,77 @@
+"""A real Ray cluster of one machine: started on demand, gone afterwards with all its files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from grange.engines.strays import kill_strays
+from tests.services import free_port, kill_group, unavailable
+
+START_SECONDS = 60.0
+MARK = "TEST_CLUSTER"
+STORE_BYTES = 80 << 20
+
+
+@dataclass
+class RayCluster:
+    """A running cluster: where clients reach it, and its head's process."""
+
+    address: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    def log(self) -> str:
+        """What it has said."""
+        return (self.folder / "log").read_text(errors="replace")
+
+
+@contextlib.contextmanager
+def ray_cluster(*, cores: int = 8, resources: str = "{}") -> Iterator[RayCluster]:
+    """Run a cluster with so many pretended cores for as long as the block lasts."""
+    if find_spec("ray") is None:
+        unavailable("Ray is not installed (the extra 'ray')")
+    # Short, because it holds sockets.
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
+    port = free_port()
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+    command += ["--node-ip-address=127.0.0.1", f"--port={free_port()}", f"--num-cpus={cores}"]
+    command += [f"--ray-client-server-port={port}", f"--dashboard-port={free_port()}"]
+    command += [f"--object-store-memory={STORE_BYTES}", f"--temp-dir={folder / 't'}"]
+    command += ["--include-dashboard=false", "--disable-usage-stats", f"--resources={resources}"]
+    # Its name is a mark that all that it starts carries, whatever session that is in.
+    environment = {
+        **os.environ,
+        "TEST_CLUSTER": folder.name,
+        "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "0",
+    }
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True
+        )
+    cluster = RayCluster(f"ray://127.0.0.1:{port}", folder, process)
+    try:
+        _await(cluster)
+        yield cluster
+    finally:
+        kill_group(process)
+        kill_strays(folder.name, variable=MARK)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _await(cluster: RayCluster) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while "Ray runtime started" not in cluster.log():
+        if cluster.process.poll() is not None or time.monotonic() > deadline:
+            message = f"Ray did not start: {cluster.log()[-2000:]}"
+            raise RuntimeError(message)
+        time.sleep(0.05)
