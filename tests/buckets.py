@@ -64,16 +64,17 @@ class S3Server:
         self.ask("PUT", f"/{name}")
         return Bucket(self, name)
 
-    def ask(self, method: str, path: str, body: bytes = b"") -> bytes:
+    def ask(self, method: str, path: str, body: bytes = b"", *, query: str = "") -> bytes:
         """Send one signed request, and return the answer's body."""
-        signed = urllib.request.Request(self.url + path, data=body, method=method)  # noqa: S310
-        for name, value in self._signature(method, path, body).items():
+        url = f"{self.url}{path}?{query}" if query else self.url + path
+        signed = urllib.request.Request(url, data=body, method=method)  # noqa: S310
+        for name, value in self._signature(method, path, query, body).items():
             signed.add_header(name, value)
         with urllib.request.urlopen(signed, timeout=services.START_SECONDS) as answer:  # noqa: S310
             content: bytes = answer.read()
             return content
 
-    def _signature(self, method: str, path: str, body: bytes) -> dict[str, str]:
+    def _signature(self, method: str, path: str, query: str, body: bytes) -> dict[str, str]:
         """Sign as AWS's version 4 has it."""
         now = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         content = hashlib.sha256(body).hexdigest()
@@ -83,7 +84,7 @@ class S3Server:
             "x-amz-date": now,
         }
         names = ";".join(headers)
-        lines = [method, path, "", *(f"{name}:{headers[name]}" for name in headers)]
+        lines = [method, path, query, *(f"{name}:{headers[name]}" for name in headers)]
         asked = hashlib.sha256("\n".join([*lines, "", names, content]).encode()).hexdigest()
         scope = f"{now[:8]}/us-east-1/s3/aws4_request"
         key = f"AWS4{self.secret_key}".encode()

@@ -56,7 +56,9 @@ class Job:
     file; a worker that finds another `version` refuses. `store` is the URL of
     where outputs go, `logs` a folder, `kept` the folder of what stages of
     pipelines keep for later runs; without one nothing is kept. `needs` is what
-    each task takes of a worker.
+    each task takes of a worker. Below `work`, a folder of the machine that works,
+    lie inputs that were fetched, at most `work_bytes` of them, and what is built for
+    a store that lies elsewhere; without one the system's temporary folder has to do.
     """
 
     run: str
@@ -70,6 +72,8 @@ class Job:
     kept: str = ""
     kept_bytes: int = 0
     needs: Needs = field(default_factory=Needs)
+    work: str = ""
+    work_bytes: int = 0
 
 
 @dataclass(slots=True)

@@ -214,6 +214,8 @@ class Pipeline(ABC, Generic[P]):
     exports_asking: ClassVar[tuple[str, ...]] = ()
     # Which of the run's own outputs they are made of: paths in the folder of its outputs.
     exports_from: ClassVar[tuple[str, ...]] = ()
+    # Which outputs of an item its report reads; None for all. Others need not be at hand then.
+    report_reads: ClassVar[tuple[str, ...] | None] = None
 
     def models(self, params: P) -> dict[str, str]:
         """The models that decide the result: name to sha256.

@@ -21,13 +21,15 @@ from grange.core.tasks import (
 )
 from grange.engines.register import Register
 from grange.errors import PipelineFailed, PipelineInvalid, StoreError
-from grange.pipelines.base import Item, ItemFailure, ItemRecord, Part, PartResult, Pipeline
+from grange.pipelines.base import Item, Part, PartResult, Pipeline
 from grange.storage import Store, open_store, seal, uri_path
 from grange.worker.copying import copy_outputs
 from grange.worker.failures import failed_in, failure_of
+from grange.worker.fetching import fetcher_in
 from grange.worker.inputs import Input
 from grange.worker.memory import resident_bytes
 from grange.worker.printed import Printed
+from grange.worker.records import fetched_records, local_records
 from grange.worker.work import Identity, TaskWork
 
 # Models kept loaded at once, the least lately used one goes first.
@@ -57,7 +59,8 @@ class Prepared:
             message = f"The pipeline {job.pipeline} has changed since the run was submitted."
             raise PipelineInvalid(message, hint="Cancel the run, and give its command again.")
         self.params = catalog.check_params(self.pipeline, job.params)
-        self.store: Store = open_store(job.store)
+        self.store: Store = open_store(job.store, work=Path(job.work) if job.work else None)
+        self.fetcher = fetcher_in(job.work, job.work_bytes)
 
     @cached_property
     def model_key(self) -> str:
@@ -109,24 +112,32 @@ class Executor:
         elif task.kind is TaskKind.REPORT:
             self._report(prepared, task, work)
         else:
-            source = Input(task)
-            try:
-                if task.kind is TaskKind.SPLIT:
-                    self._split(prepared, task, work, source.path, outcome)
-                elif task.kind is not TaskKind.DIGEST:
-                    result = self._call(prepared, task, work, source.path)
-                    outcome.result = _checked(task.kind, result)
-            finally:
-                # Known even of an input that fails: whoever looks for the cause wants to know it.
-                outcome.sha256 = source.wait()
-            source.check()
+            with Input(task, prepared.fetcher) as source:
+                self._use(source, prepared, task, work, outcome)
         if work.staged is not None:
+            sealed = seal(work.staged)
             outcome.outputs = tuple(
-                Output(one.path, one.size, one.sha256 or "", one.mtime_ns or 0)
-                for one in seal(work.staged)
+                Output(one.path, one.size, one.sha256 or "", one.mtime_ns or 0) for one in sealed
             )
-            if not outcome.outputs:
+            if not sealed:
                 work.discard()
+            elif task.kind is not TaskKind.PROCESS or not prepared.pipeline.splits():
+                # A part is merged before anything is published.
+                work.hand_in(sealed)
+
+    def _use(
+        self, source: Input, prepared: Prepared, task: Task, work: TaskWork, outcome: Outcome
+    ) -> None:
+        try:
+            if task.kind is TaskKind.SPLIT:
+                self._split(prepared, task, work, source.path, outcome)
+            elif task.kind is not TaskKind.DIGEST:
+                result = self._call(prepared, task, work, source.path)
+                outcome.result = _checked(task.kind, result)
+        finally:
+            # Known even of an input that fails: whoever looks for the cause wants to know it.
+            outcome.sha256 = source.wait()
+        source.check()
 
     def _split(
         self, prepared: Prepared, task: Task, work: TaskWork, file: Path, outcome: Outcome
@@ -169,8 +180,12 @@ class Executor:
         return model
 
     def _report(self, prepared: Prepared, task: Task, work: TaskWork) -> None:
-        out = uri_path(prepared.job.store)
-        records = _records(Path(task.payload["items"]), out)
+        lines, store = Path(task.payload["items"]), prepared.job.store
+        if store.startswith("file://"):
+            records = local_records(lines, uri_path(store))
+        else:
+            reads = prepared.pipeline.report_reads
+            records = fetched_records(lines, prepared.store, reads, work.scratch)
         prepared.pipeline.report(records, prepared.params, work)
 
     def _tidy(self, work: TaskWork, outcome: Outcome) -> None:
@@ -216,19 +231,4 @@ def _bounded_parts(parts: Iterator[JSON]) -> Iterator[JSON]:
 
 def _parts(store: Store, parts: list[JSON]) -> Iterator[PartResult]:
     for part in parts:
-        yield PartResult(part["number"], part["result"], store.staging(part["token"]))
-
-
-def _records(lines: Path, out: Path) -> Iterator[ItemRecord]:
-    with lines.open(encoding="utf-8") as file:
-        for line in file:
-            one = json.loads(line)
-            failure = ItemFailure(**one["failure"]) if one.get("failure") else None
-            yield ItemRecord(
-                one["path"],
-                one["state"],
-                one["result"],
-                out / one["folder"],
-                one["outputs"],
-                failure,
-            )
+        yield PartResult(part["number"], part["result"], store.staged_here(part["token"]))

@@ -14,24 +14,34 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grange.errors import InputChanged, InputMissing, InputUnreadable, StoreDenied, StoreMissing
 from grange.storage import digest_file
 from grange.storage.oserrors import told
-from grange.storage.s3client import S3Client
 from grange.storage.s3urls import uri_object
+
+if TYPE_CHECKING:
+    from grange.storage.s3client import S3Client
 
 DEFAULT_BYTES = 20 << 30
 # How long a server that is away is waited for before the attempt fails.
 PATIENCE_SECONDS = 60.0
 _REST_SECONDS = 0.2
 _NAME_BYTES = 255
+
+
+def fetcher_in(work: str, limit_bytes: int = 0) -> Fetcher:
+    """What keeps inputs below this folder; without one, below the temporary one of the system."""
+    folder = Path(work) if work else Path(tempfile.gettempdir(), f"grange-{os.getuid()}")
+    return Fetcher(folder / "inputs", limit_bytes or DEFAULT_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,8 @@ class Held:
     path: Path
     sha256: str | None
 
+
+Fetched = Held
 
 # Fills a file, and says its digest if it passed by.
 Writer = Callable[[Path], str | None]
@@ -57,6 +69,13 @@ class Fetcher:
         """Nothing is made before something is fetched."""
         self._folder = folder
         self._limit_bytes = limit_bytes
+
+    def held_bytes(self) -> int:
+        """How much room the files take that are here."""
+        try:
+            return sum(size for _, size, _ in _others(self._folder, self._folder))
+        except FileNotFoundError:
+            return 0
 
     @contextmanager
     def fetch(self, uri: str, size: int, mtime_ns: int) -> Iterator[Held]:
@@ -259,4 +278,7 @@ def _fetch(bucket: str, key: str, wanted: tuple[int, int], target: Path) -> str:
 
 @lru_cache(maxsize=16)
 def _client(bucket: str) -> S3Client:
+    # Most workers never need what this imports.
+    from grange.storage.s3client import S3Client
+
     return S3Client(bucket, patience_seconds=PATIENCE_SECONDS)

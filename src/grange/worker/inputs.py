@@ -7,10 +7,16 @@ import hashlib
 import os
 import stat
 import threading
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from grange.core.tasks import Task
 from grange.errors import InputChanged, InputMissing, InputUnreadable, TaskError
 from grange.storage import uri_path
+from grange.storage.s3urls import is_s3
+from grange.worker.fetching import Fetcher, fetcher_in
 
 # Files below this size are digested at once: a thread would cost more.
 SMALL_BYTES = 1 << 20
@@ -21,31 +27,36 @@ _EMPTY_SHA256 = hashlib.sha256().hexdigest()
 class Input:
     """The input of one attempt. It is opened at once, so that a command may delete it."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, fetcher: Fetcher | None = None) -> None:
         """Open the file and begin to digest it, when its digest is not known.
+
+        One in a bucket is fetched first, and stays here until the input is left.
 
         Raises:
             InputMissing, InputUnreadable: As they say.
             InputChanged: It is not what it was when the run was submitted.
         """
-        self.path = uri_path(task.uri)
-        self._name = os.fspath(self.path)
         self._task = task
         self._digest = task.sha256
         self._thread: threading.Thread | None = None
         self._error: OSError | None = None
-        try:
-            # A pipe or device in the file's place must not keep the worker waiting.
-            descriptor = os.open(self._name, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError as error:
-            raise _refused(self._name, error) from error
-        try:
-            self._begin(descriptor)
-        except OSError as error:
-            raise _refused(self._name, error) from error
-        finally:
-            if self._thread is None:
-                os.close(descriptor)
+        with ExitStack() as holding:
+            self.path = self._here(holding, fetcher)
+            self._name = os.fspath(self.path)
+            self._open()
+            self._holding = holding.pop_all()
+
+    def __enter__(self) -> Self:
+        """Use it."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._holding.close()
 
     def wait(self) -> str | None:
         """The sha256 of its bytes, once it is known; None when they can't be read."""
@@ -68,6 +79,31 @@ class Input:
             pass  # The work itself has removed it, after it was opened.
         except OSError as error:
             raise _refused(self._name, error) from error
+
+    def _open(self) -> None:
+        try:
+            # A pipe or device in the file's place must not keep the worker waiting.
+            descriptor = os.open(self._name, os.O_RDONLY | os.O_NONBLOCK)
+        except OSError as error:
+            raise _refused(self._name, error) from error
+        try:
+            self._begin(descriptor)
+        except OSError as error:
+            raise _refused(self._name, error) from error
+        finally:
+            if self._thread is None:
+                os.close(descriptor)
+
+    def _here(self, holding: ExitStack, fetcher: Fetcher | None) -> Path:
+        task = self._task
+        if not is_s3(task.uri):
+            return uri_path(task.uri)
+        fetcher = fetcher or fetcher_in("")
+        held = holding.enter_context(fetcher.fetch(task.uri, task.size, task.mtime_ns))
+        if task.sha256 not in {None, held.sha256}:
+            raise InputChanged(f"The input {task.uri!r} is not what it was when it was digested.")
+        self._digest = held.sha256
+        return held.path
 
     def _begin(self, descriptor: int) -> None:
         status = os.fstat(descriptor)

@@ -6,7 +6,7 @@ import math
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from grange.core.tasks import Job, Task, part_token, staging_token
 from grange.engines.register import Register
 from grange.engines.strays import MARKER
 from grange.errors import PipelineFailed
-from grange.storage import Store
+from grange.storage import Store, Stored
 from grange.worker.kept import Kept
 
 # How much of an attempt's progress is that of an item's only part; the rest is its merge.
@@ -142,6 +142,10 @@ class TaskWork:
     def merge_part(self) -> None:
         """From now on `output` is the item's own again, and progress that of the merge."""
         self._output, self._stretch = None, (_PART_SHARE, 1.0)
+
+    def hand_in(self, sealed: Sequence[Stored]) -> None:
+        """Bring what was staged to where it is published from."""
+        self._store.hand_in(self.token, sealed)
 
     def discard(self) -> None:
         """Remove what was staged, by an earlier worker at this very attempt, too."""

@@ -36,6 +36,7 @@ class WildlifePipeline(Pipeline[WildlifeParameters]):
     exports = EXPORTS
     exports_asking = ("camtrap-dp",)
     exports_from = (RESULTS,)
+    report_reads = ("detections.json", "detections.csv", "tracks.csv")
     # Cameras write their names in capitals.
     accepts = tuple(
         f"*.{suffix}"
