@@ -18,6 +18,8 @@ from weakref import WeakKeyDictionary
 
 from grange.core.ids import new_id
 from grange.errors import GrangeError
+from grange.pool.models import Presence, WorkerState
+from grange.server.scraping import expected
 from grange.telemetry import drive, metrics
 from grange.telemetry.attempts import pipeline_label
 from grange.telemetry.exposition import expose
@@ -70,6 +72,7 @@ def samples(parts: Parts) -> Iterator[Sample]:
     yield from parts.tally.samples()
     yield from drive.told(parts.settings.home, now=now)
     yield from _of_ledger(parts, now)
+    yield from _of_pool(parts)
     yield from _of_server(parts)
 
 
@@ -123,6 +126,23 @@ def _by_label(found: Mapping[str, Standing]) -> dict[str, Standing]:
             known.age_seconds = max(known.age_seconds, one.age_seconds)
             known.quiet_seconds = max(known.quiet_seconds, one.quiet_seconds)
     return told
+
+
+def _of_pool(parts: Parts) -> Iterator[Sample]:
+    try:
+        found = expected(parts)
+    except GrangeError:
+        return
+    states = Counter({"up": 0, "draining": 0, "silent": 0, "gone": 0})
+    for one in found:
+        presence = parts.workers.presence(one)
+        draining = one.state is WorkerState.DRAINING and presence is Presence.UP
+        states["draining" if draining else str(presence)] += 1
+        yield _one(metrics.POOL_SILENT, max(0.0, parts.workers.now() - one.seen_at), one.name)
+        yield _one(metrics.POOL_SLOTS, one.capacity.get("slots") or 0, one.name)
+        yield _one(metrics.POOL_BUSY, one.beat.get("busy") or 0, one.name)
+    for state, count in states.items():
+        yield _one(metrics.POOL_WORKERS, count, state)
 
 
 def _of_server(parts: Parts) -> Iterator[Sample]:

@@ -20,10 +20,16 @@ class Counting:
         self.tally = tally
         self._lock = threading.Lock()
         self._slots: dict[str, Counter[str]] = {}
+        self.slots_are("", None)  # Told from the start: what is not there is no nought.
 
     def listener(self, run: str, pipeline: str) -> RunCount:
         """What listens to one run; `close` it when nobody works on the run any more."""
         return RunCount(self, run, pipeline_label(pipeline))
+
+    def engine_stands(self, engine: str, *, up: bool) -> None:
+        """Say whether an engine can give out work. It is told by its kind, never by its address."""
+        kind = engine.partition("://")[0]
+        self.tally.put_all(metrics.ENGINE_UP, {(kind,): float(up)})
 
     def slots_are(self, run: str, states: Counter[str] | None) -> None:
         """Say how many workers of a run are in which state; None once it has none."""

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from grange.telemetry import metrics
 from grange.telemetry.counting import Counting
@@ -33,14 +33,6 @@ FRESH_SECONDS: Final = 30.0
 # A file that is larger is none of ours.
 LARGEST_BYTES: Final = 8 << 20
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-
-
-class HealthView(Protocol):
-    """What an engine says of itself."""
-
-    @property
-    def state(self) -> str:
-        """`up` or `down`."""
 
 
 @contextmanager
@@ -68,12 +60,6 @@ def told(home: Path, *, now: float) -> list[Sample]:
         every = _counters(data) if not fresh else from_json(data["samples"])
         samples += every
     return added_up(samples)
-
-
-def engine_stands(tally: Tally, engine: str, health: HealthView | None) -> None:
-    """Say whether an engine can give out work; one that says nothing of it can."""
-    up = health is None or health.state == "up"
-    tally.put(metrics.ENGINE_UP, engine, value=float(up))
 
 
 @dataclass

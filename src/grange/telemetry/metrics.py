@@ -185,7 +185,7 @@ POOL_BUSY = _gauge("grange_pool_busy_slots", "slots", "Tasks that a worker is at
 # ---- a worker's own exporter
 
 WORKER_INFO = _gauge(
-    "grange_worker_info", "1", "The worker that answers, and its version.", "worker", "version"
+    "grange_worker_info", "1", "The version of the worker that answers.", "version"
 )
 WORKER_SLOTS = _gauge("grange_worker_slots", "slots", "Tasks that it can take at once.")
 WORKER_BUSY = _gauge("grange_worker_busy_slots", "slots", "Tasks that it is at.")

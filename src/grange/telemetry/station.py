@@ -11,10 +11,10 @@ from grange.telemetry.tally import Tally
 class StationCount:
     """Counts what one worker does. Every method may be called from any thread."""
 
-    def __init__(self, *, name: str, version: str) -> None:
+    def __init__(self, *, version: str) -> None:
         """Begin with nothing."""
         self.tally = Tally()
-        self.tally.put(metrics.WORKER_INFO, name, version, value=1)
+        self.tally.put(metrics.WORKER_INFO, version, value=1)
         # Told from the start: a rate over what is not there yet is nothing, not nought.
         for counter in (metrics.WORKER_FETCHED, metrics.WORKER_SENT, metrics.WORKER_RECONNECTS):
             self.tally.add(counter, amount=0)
