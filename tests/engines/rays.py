@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -70,8 +71,17 @@ def ray_cluster(*, cores: int = 8, resources: str = "{}") -> Iterator[RayCluster
 
 def _await(cluster: RayCluster) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while "Ray runtime started" not in cluster.log():
+    while not _answers(cluster.address):
         if cluster.process.poll() is not None or time.monotonic() > deadline:
             message = f"Ray did not start: {cluster.log()[-2000:]}"
             raise RuntimeError(message)
         time.sleep(0.05)
+
+
+def _answers(address: str) -> bool:
+    """Whether its server for clients listens, which comes up some seconds after all else."""
+    try:
+        socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 1).close()
+    except OSError:
+        return False
+    return True

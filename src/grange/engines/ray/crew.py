@@ -17,6 +17,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from typing import Any, Final
 
 from grange.core.resources import Needs
@@ -403,8 +404,6 @@ def enter_crew(order: Order, seat: Seat) -> Crew:
 
 
 def _other_version(data: JSON) -> WorkerStartFailed:
-    from grange import __version__
-
-    there = data["versions"]["grange"]
-    message = f"The machines of the Ray cluster have Grange {there}, this one has {__version__}."
-    return WorkerStartFailed(message, hint=f"Install there: pip install 'grange=={__version__}'")
+    there, here = data["versions"]["grange"], version("grange")
+    message = f"The machines of the Ray cluster have Grange {there}, this one has {here}."
+    return WorkerStartFailed(message, hint=f"Install there: pip install 'grange=={here}'")

@@ -14,9 +14,9 @@ import queue
 import sys
 import threading
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Final
 
-from grange import __version__
 from grange.core.tasks import JSON, Batch, Job, Outcome, batch_from_json, outcome_to_json
 from grange.engines.local import PATIENCE_SECONDS, LocalEngine
 from grange.errors import EngineError, GrangeError
@@ -94,7 +94,7 @@ class WorkerHost:
             answer = {
                 **self._state,
                 "protocol": PROTOCOL,
-                "versions": {"grange": __version__, "python": platform.python_version()},
+                "versions": {"grange": version("grange"), "python": platform.python_version()},
                 "node": platform.node(),
                 "number": self._number,
                 "outcomes": self._told,

@@ -12,15 +12,16 @@ import shutil
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from grange import __version__
 from grange.core.resources import Needs
 from grange.core.tasks import JSON
 from grange.engines.ray.host import Terms, WorkerHost
@@ -158,6 +159,8 @@ def _connect(address: str, workers: int) -> _Connection:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "1")
     import ray
 
+    # What it warns of is told as an error with a hint.
+    warnings.filterwarnings("ignore", module=r"ray\.util\.client")
     if ray.is_initialized():
         # Somebody in this process uses Ray already: then that is the cluster.
         return _Connection(address, own=False)
@@ -248,6 +251,6 @@ def of_actor(error: BaseException) -> str:
     if "No module named 'grange'" in words:
         return (
             "Grange is not installed on the machines of the Ray cluster: "
-            f"pip install 'grange=={__version__}'"
+            f"pip install 'grange=={version('grange')}'"
         )
     return words[:1000] or type(error).__name__
