@@ -124,7 +124,7 @@ def _read(file: Path) -> Mapping[str, JSON] | None:
             data = json.loads(opened.read(LARGEST_BYTES))
         from_json(data["samples"])
         float(data["at"])
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
     found: Mapping[str, JSON] = data
     return found
