@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 
 from grange.core.events import AttemptsEnded, Event, ItemEnded, RunProgress, Tried
+from grange.core.states import AttemptEnd
+from grange.core.tasks import TaskKind
 from grange.telemetry import metrics
 from grange.telemetry.attempts import OF_SERVER, add_counts, pipeline_label
 from grange.telemetry.metrics import Labels
@@ -78,25 +81,29 @@ class RunCount:
         tally, pipeline = self._tally, self._pipeline
         if event.refused:
             tally.add(metrics.REFUSED, pipeline, amount=event.refused)
-        if event.overdue:
+        if event.overdue and event.tried:
             tally.add(metrics.LEASE_LOSSES, pipeline, amount=len(event.tried))
+        # All of a kind at once: there may be ten thousand in a second.
+        alike: dict[tuple[TaskKind, AttemptEnd], list[Tried]] = {}
         for tried in event.tried:
-            self._take(tried, overdue=event.overdue)
+            alike.setdefault((tried.kind, tried.end), []).append(tried)
+        for (kind, end), some in alike.items():
+            tally.add(metrics.ATTEMPTS, pipeline, str(kind), str(end), amount=len(some))
+            if again := sum([one.again for one in some]):
+                tally.add(metrics.RETRIES, pipeline, str(kind), amount=again)
+            if not event.overdue:  # Of those that fell silent nobody knows how long they took.
+                self._take(str(kind), some)
 
-    def _take(self, tried: Tried, *, overdue: bool) -> None:
-        tally, pipeline, outcome = self._tally, self._pipeline, tried.outcome
-        stage = str(tried.kind)
-        tally.add(metrics.ATTEMPTS, pipeline, stage, str(tried.end))
-        if tried.again:
-            tally.add(metrics.RETRIES, pipeline, stage)
-        if overdue:
-            return  # Nobody knows how long it took.
-        tally.observe(metrics.ATTEMPT_SECONDS, pipeline, stage, value=outcome.seconds)
-        if outcome.peak_bytes:
-            tally.observe(metrics.ATTEMPT_PEAK, pipeline, value=outcome.peak_bytes)
-        if outcome.counts:
-            add_counts(tally, OF_SERVER, pipeline, outcome.counts)
-        if tried.last:
-            tally.add(metrics.INPUT_BYTES, pipeline, amount=tried.size)
-            written = sum(one.size for one in outcome.outputs)
+    def _take(self, stage: str, some: Sequence[Tried]) -> None:
+        tally, pipeline = self._tally, self._pipeline
+        seconds = [one.outcome.seconds for one in some]
+        tally.observe_all(metrics.ATTEMPT_SECONDS, pipeline, stage, values=seconds)
+        if peaks := [one.outcome.peak_bytes for one in some if one.outcome.peak_bytes]:
+            tally.observe_all(metrics.ATTEMPT_PEAK, pipeline, values=peaks)
+        for one in some:
+            if one.outcome.counts:
+                add_counts(tally, OF_SERVER, pipeline, one.outcome.counts)
+        if last := [one for one in some if one.last]:
+            written = sum([output.size for one in last for output in one.outcome.outputs])
+            tally.add(metrics.INPUT_BYTES, pipeline, amount=sum([one.size for one in last]))
             tally.add(metrics.OUTPUT_BYTES, pipeline, amount=written)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,14 +77,21 @@ class Tally:
 
     def observe(self, metric: Metric, *labels: str, value: float) -> None:
         """Let a histogram see a value."""
+        self.observe_all(metric, *labels, values=(value,))
+
+    def observe_all(self, metric: Metric, *labels: str, values: Sequence[float]) -> None:
+        """Let a histogram see many values."""
+        buckets = metric.buckets
         with self._lock:
             spreads = self._of(metric).spreads
             key = _within(spreads, labels)
             spread = spreads.get(key)
             if spread is None:
                 spread = spreads[key] = Spread([0] * (len(metric.buckets) + 1))
-            spread.counts[bisect_left(metric.buckets, value)] += 1
-            spread.sum += value
+            counts = spread.counts
+            for value in values:
+                counts[bisect_left(buckets, value)] += 1
+            spread.sum += sum(values)
 
     def take(self, samples: Iterable[Sample]) -> None:
         """Go on from what an earlier process has counted; gauges are not its business any more."""
