@@ -16,9 +16,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from grange.bootstrap.embedded import Site, environment, open_runs
+from grange.bootstrap.engines import Standing
 from grange.core.states import RunState
 from grange.errors import GrangeError, RunBusy, RunEnded
 from grange.runs.activity import ActivityWriter
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from grange.core.events import Event, Observer
     from grange.runs.models import RunView
     from grange.runs.service import Runs
+    from grange.runs.sharing import Shared
     from grange.settings import Settings
     from grange.telemetry.counting import Counting
 
@@ -45,7 +48,8 @@ def open_shift(settings: Settings) -> Iterator[Shift]:
     """What works on the runs of the server of these settings."""
     with open_runs(settings) as runs, counted(settings.home) as counting:
         site = _Workshop(settings, runs)
-        yield Shift(site, runs, at_once=settings.runs_at_once, counting=counting)
+        with site.watched(counting):
+            yield Shift(site, runs, at_once=settings.runs_at_once, counting=counting)
 
 
 class _Workshop(Site):
@@ -57,10 +61,47 @@ class _Workshop(Site):
             self._check_version(run)
         self._runs.work_on(
             run,
-            lambda: self._engine(self._settings.workers, run.priority),
+            lambda: self._engine(run),
             observer=observer,
             stop=stop,
+            shared=self._shared,
         )
+
+    @cached_property
+    def _shared(self) -> Shared | None:
+        """What runs share; workers of this machine are each run's own."""
+        from grange.runs.sharing import Shared
+
+        return None if self._settings.engine == "local" else Shared()
+
+    @contextmanager
+    def watched(self, counting: Counting) -> Iterator[None]:
+        """Keep the way to the workers open while there is no run, and tell how it stands."""
+        standby = self._engines.standby()
+        if standby is None:
+            counting.engine_stands(self._settings.engine, up=True)
+            yield
+            return
+        standby.start()
+        over = threading.Event()
+
+        def watch() -> None:
+            standing = Standing(self._settings.home)
+            while not over.wait(LOOK_SECONDS):
+                health = standby.health()
+                standing.tell(health)
+                up = health is None or health.state == "up"
+                counting.engine_stands(self._settings.engine, up=up)
+            standing.close()
+
+        watcher = threading.Thread(target=watch, name="standby", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+            standby.close()
 
 
 @dataclass

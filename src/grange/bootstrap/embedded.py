@@ -6,9 +6,10 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from grange.runs.models import RunPlan, RunRequest, RunSpec, Submitted
 from grange.runs.service import Runs
 
 if TYPE_CHECKING:
+    from grange.bootstrap.engines import Engines
     from grange.core.events import Observer
     from grange.core.states import ItemState, RunState
     from grange.db import Database
@@ -25,10 +27,6 @@ if TYPE_CHECKING:
     from grange.runs.models import AttemptView, FailureGroup, ItemView, RunView
     from grange.settings import Settings
 
-# What holds passwords and tokens, of which no pipeline has any need.
-WITHHELD = frozenset({"GRANGE_DATABASE", "GRANGE_SESSIONS", "GRANGE_TOKEN"})
-# The system knows no lower priority.
-LEAST_NICE = 19
 _LOG_PIECE_BYTES = 1 << 16
 # How many item paths a dry run shows.
 EXAMPLES = 10
@@ -63,8 +61,11 @@ def runs_of(database: Database, settings: Settings) -> Runs:
         logs=settings.home / "runs",
         kept=settings.home / "kept",
         kept_bytes=settings.kept_bytes,
+        work=settings.home / "work",
+        work_bytes=settings.cache_bytes,
         lease_seconds=settings.lease_seconds,
         delay_seconds=settings.retry_delay_seconds,
+        engine="" if settings.engine == "local" else settings.shown("engine"),
     )
 
 
@@ -94,24 +95,8 @@ def environment(settings: Settings) -> dict[str, str]:
     return {**os.environ, **flags}
 
 
-def _yielding(priority: int) -> list[str]:
-    """What makes the workers of a run of low priority yield to whoever else uses the machine."""
-    return ["nice", "-n", str(min(-priority, LEAST_NICE))] if priority < 0 else []
-
-
 def _ignore(event: object) -> None:
     """Nobody listens."""
-
-
-def check_out(out: Path, inputs: Iterable[str]) -> None:
-    """Refuse a place for results where they would be in somebody's way."""
-    from grange.storage import display_path
-
-    if os.path.exists(out) and not os.path.isdir(out):
-        raise SettingInvalid(f"{display_path(str(out))} is no folder.", hint="Name another --out.")
-    if any(os.path.realpath(one) == str(out) for one in inputs):
-        message = f"The results would lie among the inputs in {display_path(str(out))}."
-        raise SettingInvalid(message, hint="Name another --out; a folder below is fine.")
 
 
 class Site:
@@ -176,7 +161,7 @@ class Site:
         self._runs.unpause(view)
         return self._runs.drive(
             view,
-            lambda: self._engine(workers or self._settings.workers, view.priority),
+            lambda: self._engine(view, workers),
             observer=observer or _ignore,
             stop=stop or threading.Event(),
         )
@@ -275,6 +260,7 @@ class Site:
         self._runs.delete(self._runs.find(run), outputs=outputs)
 
     def _prepare(self, request: RunRequest) -> tuple[RunSpec, Scan]:
+        from grange.bootstrap.results import check_out
         from grange.runs.inputs import Scan, find_roots
 
         spec, accepts, out = self._spec(request)
@@ -285,15 +271,15 @@ class Site:
             include=request.include,
             exclude=request.exclude,
             accepts=accepts,
-            out=str(out),
+            out=out,
         )
         return replace(spec, inputs={"roots": [root.shown for root in roots], **spec.inputs}), scan
 
-    def _spec(self, request: RunRequest) -> tuple[RunSpec, Sequence[str], Path]:
+    def _spec(self, request: RunRequest) -> tuple[RunSpec, Sequence[str], str]:
         """The request made exact, but for its inputs; which ones it accepts; where outputs go."""
+        from grange.bootstrap.results import place_of, store_of
         from grange.core.resources import asked_for
         from grange.pipelines import catalog, parameters
-        from grange.storage import file_uri
 
         if request.group:
             message = f"There are no groups without a server, so none is called {request.group!r}."
@@ -303,13 +289,13 @@ class Site:
         pipeline = catalog.find(reference)
         given = parameters.parse_settings(pipeline, request.settings, cwd=cwd)
         params = parameters.check_params(pipeline, {**given, **request.params}, cwd=cwd)
-        out = (cwd / Path(request.out).expanduser()).resolve()
+        out = place_of(request.out, cwd)
         spec = RunSpec(
             pipeline=reference,
             version=pipeline.version,
             params=params.model_dump(mode="json"),
             function_key=catalog.function_key(pipeline, params),
-            out=file_uri(out),
+            out=store_of(out),
             inputs={"include": list(request.include), "exclude": list(request.exclude)},
             models=pipeline.models(params),
             splits=pipeline.splits(),
@@ -337,14 +323,11 @@ class Site:
             hint = f"Cancel it (grange runs cancel {run.id}) and run the new version."
             raise PipelineInvalid(message, hint=hint)
 
-    def _engine(self, workers: int, priority: int) -> Engine:
-        from grange.engines import make_engine
+    def _engine(self, run: RunView, workers: int | None = None) -> Engine:
+        return self._engines.make(run, workers or self._settings.workers)
 
-        return make_engine(
-            "local",
-            [*_yielding(priority), *worker_command()],
-            workers=workers,
-            lease_seconds=self._settings.lease_seconds,
-            recycle_bytes=self._settings.recycle_bytes,
-            withheld=WITHHELD,
-        )
+    @cached_property
+    def _engines(self) -> Engines:
+        from grange.bootstrap.engines import Engines
+
+        return Engines(self._settings, worker_command())

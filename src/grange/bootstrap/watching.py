@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from grange.bootstrap.embedded import Site, check_out, open_runs
+from grange.bootstrap.embedded import Site, open_runs
 from grange.errors import DatabaseBusy, DatabaseFull, DatabaseUnreachable, InputsInvalid, StoreFull
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class _Watching(Site):
         """Work on the watch's run until it ends, or has to stop."""
         return watch.watcher.drive(
             watch.run,
-            lambda: self._engine(workers or self._settings.workers, watch.run.priority),
+            lambda: self._engine(watch.run, workers),
             watch.scout,
             observer=observer,
             stop=stop,
@@ -107,6 +107,7 @@ class _Watching(Site):
         return _watched(spec, scan.roots[0].shown), lambda *_: inbox
 
     def _bucket(self, text: str, request: WatchRequest) -> tuple[RunSpec, _Finish]:
+        from grange.bootstrap.results import check_out
         from grange.runs import globs
         from grange.runs.bucketinbox import BucketInbox
         from grange.storage.s3client import S3Client, parse_s3

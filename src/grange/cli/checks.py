@@ -259,7 +259,8 @@ def _integrity(file: Path) -> Iterator[Finding]:
 
 def _first_outcome(folder: Path, settings: Settings) -> Outcome | None:
     """What comes of one small command, given to a real worker process."""
-    from grange.bootstrap.embedded import WITHHELD, worker_command
+    from grange.bootstrap.embedded import worker_command
+    from grange.bootstrap.engines import WITHHELD
     from grange.core.tasks import Batch, Job, Task, TaskKind
     from grange.engines import make_engine
     from grange.storage import file_uri

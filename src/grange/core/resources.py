@@ -272,6 +272,21 @@ class Room:
         return [needs for needs, place in self._held.values() if gpu.index in place.gpus]
 
 
+def words(needs: Needs) -> str:
+    """The needs, for people."""
+    parts = [f"{needs.cores:g} core{'s' if needs.cores != 1 else ''}"]
+    if needs.memory_bytes:
+        parts.append(f"{needs.memory_bytes / _GIB:.3g} GiB of memory")
+    if needs.gpus:
+        parts.append(f"{needs.gpus} GPU{'s' if needs.gpus != 1 else ''}")
+    if needs.gpu_memory_bytes:
+        parts[-1] += f" with {needs.gpu_memory_bytes / _GIB:.3g} GiB"
+    if needs.labels:
+        label = "labels" if len(needs.labels) > 1 else "label"
+        parts.append(f"the {label} {', '.join(needs.labels)}")
+    return ", ".join(parts)
+
+
 def needs_to_json(needs: Needs) -> dict[str, JSON]:
     """The needs as plain data, defaults left out."""
     data: dict[str, JSON] = {}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import gc
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from grange.core.events import AttemptsEnded, ItemEnded, Observer, RunNote
+from grange.core.resources import shape
 from grange.core.states import ItemState, RunState
 from grange.core.tasks import (
     Batch,
@@ -21,13 +22,15 @@ from grange.core.tasks import (
 )
 from grange.db import Database
 from grange.engines.base import Engine
-from grange.errors import RunBusy, StoreError, StoreFull
+from grange.errors import RunBusy, StoreError, StoreFull, StoreUnreachable
 from grange.runs import claims, closing, driving, outcomes, publishing
 from grange.runs.driven import Driven
 from grange.runs.driving import Grip
+from grange.runs.linking import Link
 from grange.runs.outcomes import Concluded, Publication
 from grange.runs.progress import Pace
 from grange.runs.runreport import RunReport
+from grange.runs.sharing import Claim, Shared, weight
 
 # How long one turn of the loop waits for outcomes, and so how soon it notices that it should stop.
 TURN_SECONDS = 0.2
@@ -40,22 +43,42 @@ COLLECT_AFTER = 50_000
 # A lease is renewed this often within its length.
 RENEWALS = 4
 
+# What is wrong with a store, and with no item, by the code that a worker tells it with.
+_HALTING: dict[str, type[StoreError]] = {one.code: one for one in (StoreFull, StoreUnreachable)}
+
 
 class Dispatcher:
     """Drives one run over one engine, in one thread, until it ends or is to stop."""
 
     def __init__(
-        self, database: Database, engine: Engine, driven: Driven, grip: Grip, observer: Observer
+        self,
+        database: Database,
+        engine: Engine,
+        driven: Driven,
+        grip: Grip,
+        observer: Observer,
+        *,
+        shared: Shared | None = None,
     ) -> None:
-        """Take a run that `driving.take` has put into this driver's hands."""
+        """Take a run that `driving.take` has put into this driver's hands.
+
+        With `shared` it leaves other runs of this process their part of the workers.
+        """
         self._database = database
         self._engine = engine
         self._driven = driven
         self._grip = grip
         self._observer = observer
+        self._shared = shared
+        self._shape = shape(driven.job.needs)
         self._pace = Pace(driven, observer)
+        self._link = Link(engine, driven, observer)
+        # Whether there is more to give out than fits, and whether nothing fits at all.
+        self._hungry, self._full = True, False
+        # Whether anything has come back lately.
+        self._heard = False
         self._halted: StoreError | None = None
-        self._next_beat = 0.0
+        self._last_beat = 0.0
         self._next_renewal = 0.0
         self._next_look = 0.0
 
@@ -66,9 +89,11 @@ class Dispatcher:
 
         Raises:
             StoreFull: There is no room for outputs. Nothing half was published.
+            StoreUnreachable: The store is away.
             RunBusy: Another driver has taken the run, since this one was silent for too long.
         """
         try:
+            self._adopt()
             self._try_store()
             self._publish(publishing.recover(self._database, self._driven))
             self._work(stop)
@@ -79,12 +104,21 @@ class Dispatcher:
                 return self._leave()
             return self._end(stop)
         except BaseException as error:
-            self._drop_work()
+            # What is out is worth waiting for, unless nothing can be done with it.
+            going_on = self._driven.lasting and not isinstance(error, StoreError)
             note = str(error) if isinstance(error, StoreError) else ""
-            driving.let_go(self._database, self._driven, self._grip, note=note)
+            self._let_go(going_on=going_on, note=note)
             raise
         finally:
             self._engine.close()
+            if self._shared is not None:
+                self._shared.leave(self._driven.id)
+
+    def _adopt(self) -> None:
+        """Wait for what an earlier driver has given out and this one goes on with."""
+        if self._driven.lasting:
+            self._engine.adopt([one.task for one in self._driven.flying.values()])
+            self._engine.start()
 
     def _try_store(self) -> None:
         """Find out what the store refuses before every item fails by it."""
@@ -108,7 +142,7 @@ class Dispatcher:
         self._beat()
         self._fill()
         # With nothing under way nothing can come back: go on at once, if there is more.
-        idle = not self._driven.flying and not self._driven.cursor.at_end
+        idle = not (self._driven.flying or self._driven.cursor.at_end or self._full)
         self._take(self._engine.collect(0.0 if idle else TURN_SECONDS))
         self._pace.show(self._engine.workers())
 
@@ -118,18 +152,31 @@ class Dispatcher:
 
     def _beat(self) -> None:
         now = time.time()
-        if now < self._next_beat:
+        if 0 <= now - self._last_beat < BEAT_SECONDS:
             return
-        self._next_beat = now + BEAT_SECONDS
-        self._hold(now)
+        begun = {one.task for one in self._engine.workers() if one.task is not None}
+        wanting = bool(self._driven.flying) or self._full
+        quiet = wanting and not begun and not self._heard
+        self._hold(now, note=self._link.look(quiet=quiet))
+        self._heard = False
+        if self._driven.lasting:
+            self._driven.begun |= begun & self._driven.flying.keys()
         if now >= self._next_renewal:
-            self._next_renewal = now + self._grip.lease_seconds / RENEWALS
-            until = now + self._grip.lease_seconds
-            claims.renew(self._database, self._engine.alive(), until=until)
+            self._renew(now)
+        self._last_beat = now
         self._settle(outcomes.sweep(self._database, self._driven, now=now), overdue=True)
 
-    def _hold(self, now: float) -> None:
-        if not driving.keep(self._database, self._driven, self._grip, now=now):
+    def _renew(self, now: float) -> None:
+        interval = self._grip.lease_seconds / RENEWALS
+        alive: Collection[int] = self._engine.alive()
+        if self._driven.lasting and self._last_beat and now - self._last_beat > interval:
+            # It was this driver that slept: the workers' signs of life are still to be read.
+            alive = list(self._driven.flying)
+        self._next_renewal = now + interval
+        claims.renew(self._database, alive, until=now + self._grip.lease_seconds)
+
+    def _hold(self, now: float, note: str | None = None) -> None:
+        if not driving.keep(self._database, self._driven, self._grip, now=now, note=note):
             message = f"Another process has taken over run {self._driven.id}."
             raise RunBusy(message, hint=f"Follow it: grange runs watch {self._driven.id}")
 
@@ -137,8 +184,9 @@ class Dispatcher:
         now = time.time()
         if self._driven.cursor.at_end and now < self._next_look:
             return
-        room = min(self._engine.room(), CLAIM_LIMIT)
-        if room <= 0:
+        room = self._room()
+        self._full = room <= 0
+        if self._full:
             return
         tasks, plan = claims.claim(
             self._database,
@@ -148,6 +196,7 @@ class Dispatcher:
             lease_seconds=self._grip.lease_seconds,
         )
         self._ended(outcomes.known_ended(self._driven, plan))
+        self._hungry = len(tasks) >= room
         if tasks:
             # Only now: a run of which all is known already needs no worker.
             self._engine.start()
@@ -156,23 +205,50 @@ class Dispatcher:
             # Nothing to claim until a delay is over or an outcome brings new tasks.
             self._next_look = now + TURN_SECONDS
 
+    def _room(self) -> int:
+        """How many tasks to give out now."""
+        room = min(self._engine.room(), CLAIM_LIMIT)
+        if self._shared is None:
+            return room
+        held = len(self._driven.flying)
+        mine = Claim(
+            weight=weight(self._driven.priority),
+            held=held,
+            window=max(1, held + room),
+            hungry=self._hungry,
+        )
+        return min(room, self._shared.room(self._driven.id, self._shape, mine))
+
     def _take(self, came: list[Outcome]) -> None:
         if not came:
             return
+        self._heard = True
         checked = [self._check(outcome) for outcome in came]
         answer = outcomes.conclude(self._database, self._driven, checked, now=time.time())
-        self._landed(outcome.task for outcome in came)
+        self._landed(outcome.task for outcome in came if self._is_of_now(outcome))
         self._next_look = 0.0
         self._settle(answer)
 
     def _check(self, outcome: Outcome) -> Outcome:
-        """A full store is no item's fault: the run stops, and the attempt doesn't count."""
-        if outcome.failure is None or outcome.failure.code != StoreFull.code:
+        """A full store is no item's fault: the run stops, and the attempt doesn't count.
+
+        Nor is one that is away; only another machine's may be, and that one's alone.
+        """
+        code = outcome.failure.code if outcome.failure is not None else ""
+        kind = _HALTING.get(code)
+        if outcome.failure is None or kind is None:
             return outcome
-        if self._halted is None:
-            hint = f"Make room, then go on: grange runs resume {self._driven.id}"
-            self._halted = StoreFull(outcome.failure.message, hint=hint)
+        if kind is StoreUnreachable and self._driven.lasting:
+            return outcome
+        self._halt(kind(outcome.failure.message))
         return replace(outcome, state=OutcomeState.RETURNED)
+
+    def _halt(self, error: StoreError) -> None:
+        """Stop for a reason that passes, or that somebody has to see to."""
+        if self._halted is None:
+            first = "Make room" if isinstance(error, StoreFull) else "Wait until it is back"
+            hint = f"{first}, then go on: grange runs resume {self._driven.id}"
+            self._halted = type(error)(error.message, hint=hint)
 
     def _settle(self, answer: Concluded, *, overdue: bool = False) -> None:
         if answer.tried or answer.refused:
@@ -190,18 +266,23 @@ class Dispatcher:
             text = f"An outcome of task {outcome.task} came too late and was refused."
             self._observer(RunNote(run=self._driven.id, text=text))
 
+    def _is_of_now(self, outcome: Outcome) -> bool:
+        """Whether this is no word of an earlier attempt at a task that was given out again."""
+        claimed = self._driven.flying.get(outcome.task)
+        return claimed is not None and claimed.task.epoch <= outcome.epoch
+
     def _landed(self, ids: Iterable[int]) -> None:
         for number in ids:
             self._driven.flying.pop(number, None)
+            self._driven.begun.discard(number)
 
     def _publish(self, publications: list[Publication]) -> None:
         if not publications:
             return
         answer = publishing.publish(self._database, self._driven, publications, now=time.time())
         self._ended(answer.ended)
-        if answer.full is not None:
-            hint = f"Make room, then go on: grange runs resume {self._driven.id}"
-            self._halted = StoreFull(answer.full.message, hint=hint)
+        if answer.halted is not None:
+            self._halt(answer.halted)
 
     def _ended(self, ended: Iterable[ItemEnded]) -> None:
         events = list(ended)
@@ -226,18 +307,35 @@ class Dispatcher:
                 self._observer(RunNote(run=self._driven.id, text=str(error)))
 
     def _cancel(self) -> RunState:
+        self._recall()
+        self._engine.forget()
         self._engine.close()
         self._hold(time.time())
         closing.call_off(self._database, self._driven, self._grip)
         return RunState.CANCELLED
 
     def _leave(self) -> RunState:
-        self._drop_work()
-        driving.let_go(self._database, self._driven, self._grip)
+        # Whoever drives it next finds its work going on; who paused it wants that to stop.
+        running = self._driven.state is RunState.RUNNING and self._halted is None
+        self._let_go(going_on=self._driven.lasting and running)
         return RunState.PAUSED if self._driven.state is RunState.PAUSED else RunState.WAITING
+
+    def _let_go(self, *, going_on: bool, note: str = "") -> None:
+        """Stop driving. What is under way ends with it, unless it is `going_on` elsewhere."""
+        if going_on:
+            self._engine.close()
+        else:
+            self._drop_work()
+        driving.let_go(self._database, self._driven, self._grip, note=note, going_on=going_on)
+
+    def _recall(self) -> None:
+        """Call back what workers have that outlive this driver."""
+        if self._driven.lasting and self._driven.flying:
+            self._engine.abandon(list(self._driven.flying))
 
     def _drop_work(self) -> None:
         """End what is under way, and remove what it has staged: nobody will publish that."""
+        self._recall()
         self._engine.close()
         tasks = [claimed.task for claimed in self._driven.flying.values()]
         mine = {staging_token(self._driven.id, task.id, task.epoch) for task in tasks}
@@ -253,6 +351,7 @@ class Dispatcher:
             return self._leave()
         failed = self._driven.counts.failed or self._driven.counts.cancelled
         state = RunState.FAILED if failed else RunState.DONE
+        self._engine.forget()
         self._engine.close()
         # Whoever lost the run has no say in its files any more: they may be another run's by now.
         self._hold(time.time())

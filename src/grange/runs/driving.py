@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sqlalchemy import Connection, select, update
 
@@ -10,6 +11,7 @@ from grange.core.resources import needs_from_json
 from grange.core.states import ItemState, RunState, TaskState, move
 from grange.core.tasks import Job
 from grange.db import Database
+from grange.engines.base import Engine
 from grange.errors import RunBusy, RunEnded, RunIncomplete
 from grange.runs import claims
 from grange.runs.driven import Driven
@@ -27,7 +29,8 @@ class Grip:
     """How a driver holds runs: who it is, for how long without a sign of life, how it retries.
 
     `kept` is the folder of what stages of pipelines keep for later runs. `engine` names
-    what holds the driver's claims if that outlives it; nothing otherwise.
+    what holds the driver's claims if that outlives it; nothing otherwise. `work` and
+    `work_bytes` are those of a job.
     """
 
     driver: Driver
@@ -36,6 +39,13 @@ class Grip:
     kept: str = ""
     kept_bytes: int = 0
     engine: str = ""
+    work: str = ""
+    work_bytes: int = 0
+
+
+def grip_with(grip: Grip, engine: Engine | None) -> Grip:
+    """The grip as it is with this engine, whose claims may end with it."""
+    return grip if engine is not None and engine.lasting else replace(grip, engine="")
 
 
 def take(database: Database, number: int, grip: Grip, *, logs: str, now: float) -> Driven:
@@ -209,7 +219,7 @@ def _goes_on(row: Record, grip: Grip) -> bool:
 
 def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, logs: str) -> Driven:
     plan = row.plan
-    store = open_store(row.out)
+    store = open_store(row.out, work=Path(grip.work) if grip.work else None)
     return Driven(
         number=row.number,
         id=row.id,
@@ -224,6 +234,8 @@ def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, lo
             origin={"cwd": plan.get("cwd", "")},
             kept=grip.kept,
             kept_bytes=grip.kept_bytes,
+            work=grip.work,
+            work_bytes=grip.work_bytes,
             needs=needs_from_json(plan.get("needs", {})),
         ),
         policy=Policy(retries=row.retries, delay_seconds=grip.delay_seconds),

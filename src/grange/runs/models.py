@@ -130,6 +130,7 @@ class RunView:
     driver: str | None = None
     owner: str | None = None
     shared_with: str | None = None
+    needs: Needs = field(default_factory=Needs)
 
     @property
     def interrupted(self) -> bool:
@@ -154,6 +155,7 @@ class ItemView:
     failure: dict[str, JSON] | None
     ended_at: float | None
     outputs: tuple[dict[str, JSON], ...] = ()
+    mtime_ns: int = 0  # of the input when it was submitted; 0 where that is not known
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, or_, select
 
 from grange.core.ids import looks_like_id
+from grange.core.resources import needs_from_json
 from grange.core.states import ItemState, RunState
 from grange.db import Database
 from grange.errors import ItemNotFound, RunNotFound, UsageError
@@ -238,6 +239,7 @@ def view_of(row: Record) -> RunView:
         driver=words(row.driver) if working else None,
         owner=row.owner,
         shared_with=row.shared_with,
+        needs=needs_from_json(row.plan.get("needs", {})),
     )
 
 
@@ -287,6 +289,7 @@ def item_of(row: Record, files: tuple[dict[str, Any], ...]) -> ItemView:
         failure=row.failure,
         ended_at=row.ended_at,
         outputs=files,
+        mtime_ns=row.mtime_ns,
     )
 
 

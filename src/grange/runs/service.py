@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from grange.engines.base import Engine
     from grange.runs.control import Also
     from grange.runs.driving import Grip
+    from grange.runs.sharing import Shared
     from grange.runs.submission import AlsoSealed
     from grange.runs.watching import Watcher
 
@@ -52,19 +53,27 @@ class Runs(Reads):
         logs: Path,
         kept: Path | None = None,
         kept_bytes: int = 0,
+        work: Path | None = None,
+        work_bytes: int = 0,
         lease_seconds: float = 60.0,
         delay_seconds: float = 1.0,
+        engine: str = "",
     ) -> None:
         """Look after the runs of `database`; logs go below `logs`, a folder for each run.
 
-        Stages of pipelines keep at most `kept_bytes` below `kept` for later runs.
+        Stages of pipelines keep at most `kept_bytes` below `kept` for later runs. Below `work`
+        lie what is built for stores elsewhere, and at most `work_bytes` of fetched inputs. `engine`
+        tells the one that runs are driven with from others that outlive their drivers too.
         """
         super().__init__(database)
         self._logs = logs
         self._kept = str(kept or "")
         self._kept_bytes = kept_bytes
+        self._work = work
+        self._work_bytes = work_bytes
         self._lease_seconds = lease_seconds
         self._delay_seconds = delay_seconds
+        self._engine = engine
 
     def submit(
         self,
@@ -158,8 +167,11 @@ class Runs(Reads):
         *,
         observer: Observer,
         stop: threading.Event,
+        shared: Shared | None = None,
     ) -> None:
         """Work on the run until it ends, somebody pauses it, or `stop` is set.
+
+        With `shared` it leaves others that have it too their part of the workers.
 
         Raises:
             RunBusy: Somebody else works on it.
@@ -167,11 +179,11 @@ class Runs(Reads):
             StoreFull, DatabaseFull: There is no room.
             WorkerStartFailed: Workers can't be started.
         """
-        if run.state is RunState.CANCELLING:
+        if run.state is RunState.CANCELLING and not self._engine:
             # Its driver died before it had called everything off.
             self._cancel_here(run)
         else:
-            self._drive_once(run, engine, observer, stop)
+            self._drive_once(run, engine, observer, stop, shared=shared)
 
     def watcher(self) -> Watcher:
         """What drives runs that grow, as one driver."""
@@ -282,17 +294,19 @@ class Runs(Reads):
         engine: Callable[[], Engine],
         observer: Observer,
         stop: threading.Event,
+        *,
+        shared: Shared | None = None,
     ) -> None:
         from grange.runs import driving
         from grange.runs.dispatch import Dispatcher
 
         # Made first: once the run is in hand, nothing but the work itself may fail.
         workers = engine()
-        grip = self._grip()
+        grip = driving.grip_with(self._grip(), workers)
         driven = driving.take(
             self._database, run.number, grip, logs=str(self.logs_of(run)), now=time.time()
         )
-        Dispatcher(self._database, workers, driven, grip, observer).run(stop)
+        Dispatcher(self._database, workers, driven, grip, observer, shared=shared).run(stop)
 
     def _cancel_here(self, run: RunView) -> None:
         """End a run that nobody drives: take it in hand, so that nobody else does meanwhile."""
@@ -302,7 +316,7 @@ class Runs(Reads):
             driving.cancel_rest(self._database, run.number, now=time.time())
             control.close_cancelled(self._database, run.number, now=time.time())
             return
-        grip = self._grip()
+        grip = driving.grip_with(self._grip(), None)
         driven = driving.take(
             self._database, run.number, grip, logs=str(self.logs_of(run)), now=time.time()
         )
@@ -318,13 +332,16 @@ class Runs(Reads):
             self._delay_seconds,
             self._kept,
             self._kept_bytes,
+            engine=self._engine,
+            work=str(self._work or ""),
+            work_bytes=self._work_bytes,
         )
 
     def _delete_outputs(self, run: RunView) -> None:
         from grange.runs.manifest import published_path
         from grange.storage import open_store
 
-        store = open_store(run.out)
+        store = open_store(run.out, work=self._work)
         for item in queries.iterate_items(self._database, run.number):
             if item.outputs:
                 store.delete_tree(published_path(item.path))

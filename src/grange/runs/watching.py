@@ -88,8 +88,9 @@ class Watcher:
         """
         workers = engine()
         logs = str(self._logs / run.id)
-        driven = driving.take(self._database, run.number, self._grip, logs=logs, now=time.time())
-        _Growing(self._database, workers, driven, self._grip, observer, feed=feed).run(stop)
+        grip = driving.grip_with(self._grip, workers)
+        driven = driving.take(self._database, run.number, grip, logs=logs, now=time.time())
+        _Growing(self._database, workers, driven, grip, observer, feed=feed).run(stop)
         return queries.run_of_number(self._database, run.number)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grange.bootstrap.remote import order as orders
+from grange.bootstrap.results import check_out, place_of
 from grange.client.schemas.files import NewFolder, ShareProbe, ShareSample
 from grange.client.schemas.runs import FolderInput, NewNeeds, NewRun, ShareInput
 from grange.client.uploads import LocalFile, Sender, Sent
@@ -21,9 +22,11 @@ from grange.errors import (
     ParameterInvalid,
     PipelineNotFound,
     RunNotFound,
+    UsageError,
 )
 from grange.runs.inputs import Root, Scan, find_roots
 from grange.storage import uri_path
+from grange.storage.s3urls import is_s3
 
 if TYPE_CHECKING:
     from grange.bootstrap.remote.order import Order
@@ -61,13 +64,14 @@ def look_at(client: Client, request: RunRequest) -> Asked:
         PipelineNotFound: The server has no such pipeline.
         InputsInvalid: An input names nothing.
     """
-    from grange.bootstrap.embedded import check_out
-
     cwd = Path(request.cwd or Path.cwd())
-    out = (cwd / Path(request.out).expanduser()).resolve()
+    if is_s3(request.out):
+        message = "Results of a server are brought to a folder of this machine, not to a bucket."
+        raise UsageError(message, hint="Name a folder as --out, or work without the server.")
+    out = Path(place_of(request.out, cwd))
     pipeline = _pipeline(client, request.pipeline)
     roots = find_roots(request.inputs, cwd=str(cwd))
-    check_out(out, [root.path for root in roots])
+    check_out(str(out), [root.path for root in roots])
     scan = Scan(
         roots=roots,
         include=request.include,
