@@ -6,7 +6,8 @@ dies in between, `recover` finds the item and brings it to its end.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -15,7 +16,15 @@ from grange.core.events import ItemEnded
 from grange.core.states import ItemState
 from grange.core.tasks import Failure, Output
 from grange.db import Database, among
-from grange.errors import StoreDenied, StoreFull, StoreMissing, StorePathRefused
+from grange.errors import (
+    StoreCorrupt,
+    StoreDenied,
+    StoreError,
+    StoreFull,
+    StoreMissing,
+    StorePathRefused,
+    StoreUnreachable,
+)
 from grange.runs.counting import count
 from grange.runs.driven import Driven
 from grange.runs.manifest import published_path
@@ -30,8 +39,8 @@ class Published:
     """What became of the publications."""
 
     ended: list[ItemEnded] = field(default_factory=list)
-    # Set when the store has no room: what was not published waits as it is.
-    full: StoreFull | None = None
+    # Set when the store has no room, or is away: what was not published waits as it is.
+    halted: StoreError | None = None
 
 
 def publish(
@@ -46,18 +55,16 @@ def publish(
     done: list[Publication] = []
     refused: list[tuple[Publication, Failure]] = []
     gone: list[Publication] = []
-    for one in publications:
-        try:
-            _publish(driven, one)
-        except StoreFull as error:
-            answer.full = error
-            break
-        except StoreMissing:
-            gone.append(one)
-        except (StorePathRefused, StoreDenied) as error:
-            refused.append((one, Failure("output.refused", error.message, retryable=False)))
-        else:
-            done.append(one)
+    for one, error in _each(driven, publications):
+        match error:
+            case None:
+                done.append(one)
+            case StoreMissing():
+                gone.append(one)
+            case StorePathRefused() | StoreDenied() | StoreCorrupt():
+                refused.append((one, Failure("output.refused", error.message, retryable=False)))
+            case _:
+                answer.halted = error
     if done or refused:
         answer.ended += _finish(database, driven, done, refused, now=now)
     if gone:
@@ -90,6 +97,35 @@ def recover(database: Database, driven: Driven) -> list[Publication]:
     return found
 
 
+def _each(
+    driven: Driven, publications: Sequence[Publication]
+) -> Iterator[tuple[Publication, StoreError | None]]:
+    """Publish each, as many at once as the store wants, and say what was wrong with it.
+
+    After what is wrong with all of them the rest is left as it is, for the same reason.
+    """
+    halting: list[StoreError] = []
+
+    def attempt(one: Publication) -> StoreError | None:
+        if halting:
+            return halting[0]
+        try:
+            _publish(driven, one)
+        except (StoreFull, StoreUnreachable) as error:
+            halting.append(error)
+            return error
+        except (StoreMissing, StorePathRefused, StoreDenied, StoreCorrupt) as error:
+            return error
+        return None
+
+    at_once = min(driven.store.publishers, len(publications))
+    if at_once <= 1:
+        yield from ((one, attempt(one)) for one in publications)
+        return
+    with ThreadPoolExecutor(at_once, thread_name_prefix="publish") as pool:
+        yield from zip(publications, pool.map(attempt, publications), strict=True)
+
+
 def _publish(driven: Driven, one: Publication) -> None:
     expect = [Stored(file.path, file.size, file.sha256, file.mtime_ns) for file in one.outputs]
     path = published_path(one.ended.path)
@@ -101,7 +137,10 @@ def _publish(driven: Driven, one: Publication) -> None:
 def _spare_own(driven: Driven, path: str, expect: Sequence[Stored]) -> None:
     """Publishing replaces a folder: make sure that it is none that a person has filled."""
     here = driven.store.list(path)
-    is_own = any((one.mtime_ns or 0) < driven.own_before_ns for one in here)
+    made = driven.store.has_published(path)
+    is_own = any(
+        (one.mtime_ns or 0) < driven.own_before_ns if made is None else not made for one in here
+    )
     if is_own and not driven.store.published(path, expect):
         message = f"{path!r} in {driven.store.url} holds files that no run has made."
         raise StorePathRefused(message, hint="Move them away, or choose another --out.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -36,7 +36,10 @@ class Store(ABC):
     reads a path meets the old bytes or the new ones, never a part of either.
 
     Folders exist as far as files need them: an empty folder is no part of a store.
+    `publishers` says how many calls of `publish` at once make it faster.
     """
+
+    publishers: ClassVar[int] = 1
 
     @property
     @abstractmethod
@@ -147,6 +150,10 @@ class Store(ABC):
     @abstractmethod
     def free_bytes(self) -> int | None:
         """How much may still be written; None when the store has no such limit."""
+
+    def has_published(self, path: str) -> bool | None:  # for some
+        """Whether a call of `publish` for this folder was begun or done; None if nobody knows."""
+        return None
 
     def published(self, path: str, expect: Sequence[Stored]) -> bool:
         """Whether the folder `path` holds exactly these files.

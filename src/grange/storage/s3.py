@@ -2,11 +2,12 @@
 
 What S3 has no words for can't be promised as a local store does:
 
-- There are no folders to rename. `publish` writes the new objects one by one, deletes those
-  that are left over, and then writes a marker below `.grange/published/`; `published`
-  believes the marker, so a folder that was cut off half-way is never taken for a whole one,
-  and publishing it again is safe. A reader may meet old and new files side by side meanwhile;
-  each of them is whole. `delete_tree` deletes one by one, too.
+- There are no folders to rename. `publish` writes a marker below `.grange/published/` that
+  says nothing yet, then the new objects one by one, deletes those that are left over, and at
+  last writes into the marker what is there. `published` believes the marker, so a folder that
+  was cut off half-way is never taken for a whole one, and publishing it again is safe. A
+  reader may meet old and new files side by side meanwhile; each of them is whole.
+  `delete_tree` deletes one by one, too.
 - There are no locks, and none are made of conditional writes. On one machine, publishers of
   one path wait for each other; of several machines' the ledger lets only one publish a run.
 - A file and a folder may have the same name. This store makes no such pair.
@@ -35,7 +36,7 @@ from grange.errors import (
 from grange.storage.base import Store, Stored
 from grange.storage.oserrors import told
 from grange.storage.paths import check_path
-from grange.storage.s3bucket import OWN, Bucket
+from grange.storage.s3bucket import AT_ONCE, OWN, Bucket
 from grange.storage.s3client import s3_access
 from grange.storage.s3objects import check_extra
 from grange.storage.s3parts import PART_BYTES
@@ -45,6 +46,7 @@ from grange.storage.s3urls import S3Place, key_of, parse_s3
 # How long a server that is away is waited for before it is said.
 PATIENCE_SECONDS = 60.0
 _KEY_BYTES = 1024
+_KNOWN_FOLDERS = 10_000
 _PUBLISHED = f"{OWN}published/"
 _IN_THE_WAY = "Something else has this name, or that of a folder above it: move it away."
 
@@ -70,10 +72,14 @@ class S3Store(Store):
     Control characters in names are written as `%` and two digits, since no client takes them.
     """
 
+    publishers = AT_ONCE
+
     def __init__(self, place: S3Place, work: Path | None = None) -> None:
         """Name the place; nothing is asked, and nothing is made."""
         self._place = place
         self._work = work
+        # What was no file when it was looked at, so that not each publication looks again.
+        self._folders: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -167,7 +173,9 @@ class S3Store(Store):
             self._refuse_files_above(path)
             if not expect:
                 self.delete_tree(path)
-            elif self._staging.put(token, base, expect):
+            elif source := self._staging.find(token, expect):
+                self._bucket.begin(self._marker(path))
+                source(base)
                 self._bucket.settle(base, self._marker(path), expect)
             elif not self.published(path, expect):
                 raise StoreMissing(f"Nothing is staged as {token!r} for {path!r}.")
@@ -184,6 +192,10 @@ class S3Store(Store):
 
     def free_bytes(self) -> None:
         """Nobody knows."""
+
+    def has_published(self, path: str) -> bool:
+        """Whether it has a marker, which is written first and last."""
+        return self._bucket.objects.head(self._marker(path)) is not None
 
     def published(self, path: str, expect: Sequence[Stored]) -> bool:
         """Whether the folder holds exactly these files, as its marker has them."""
@@ -209,7 +221,11 @@ class S3Store(Store):
     def _refuse_files_above(self, path: str) -> None:
         parts = path.split("/")
         for count in range(1, len(parts)):
-            self._refuse_file("/".join(parts[:count]))
+            above = "/".join(parts[:count])
+            if above not in self._folders:
+                self._refuse_file(above)
+                if len(self._folders) < _KNOWN_FOLDERS:
+                    self._folders.add(above)
 
     def _refuse_folder(self, path: str) -> None:
         if self._bucket.holds(f"{self._key(path)}/"):

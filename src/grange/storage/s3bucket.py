@@ -109,6 +109,10 @@ class Bucket:
         else:
             copy_parts(self._access, source, target, size)
 
+    def begin(self, marker: str) -> None:
+        """Write down that something is being published."""
+        self.objects.put(marker, json.dumps({"format": _FORMAT, "files": {}}).encode())
+
     def settle(self, base: str, marker: str, expect: Sequence[Stored]) -> None:
         """Delete what is below `base` and not expected, then write down what is there."""
         wanted = {base + key_of(one.path): one for one in expect}

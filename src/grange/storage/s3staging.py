@@ -6,7 +6,7 @@ import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -109,21 +109,24 @@ class Staging:
                 self._download(token, found)
         return self.folder(token)
 
-    def put(self, token: str, base: str, expect: Sequence[Stored]) -> bool:
-        """Write what was staged below `base`; False when nothing of that kind is staged."""
+    def find(self, token: str, expect: Sequence[Stored]) -> Callable[[str], None] | None:
+        """What writes all that was staged below a key's beginning; None when nothing is staged."""
         if self._is_here(token):
-            self._upload(token, base, expect)
-            return True
+            return lambda base: self._upload(token, base, expect)
         there = dict(self._handed_in(token))
-        if {path: found.size for path, found in there.items()} != {
-            one.path: one.size for one in expect
-        }:
-            return False
-        each(
-            lambda one: self._bucket.copy(there[one.path].key, base + key_of(one.path), one.size),
-            expect,
-        )
-        return True
+        sizes = {path: found.size for path, found in there.items()}
+        if sizes != {one.path: one.size for one in expect}:
+            return None
+
+        def copy(base: str) -> None:
+            each(
+                lambda one: self._bucket.copy(
+                    there[one.path].key, base + key_of(one.path), one.size
+                ),
+                expect,
+            )
+
+        return copy
 
     def discard(self, token: str) -> None:
         """Delete it here and there."""
