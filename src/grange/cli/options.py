@@ -87,6 +87,38 @@ Group = Annotated[
         help="On a server: the group whose members may look at the run too.",
     ),
 ]
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="ENGINE",
+        show_default=False,
+        help="How work reaches workers: local, amqp://…, ray://… (see GRANGE_ENGINE).",
+    ),
+]
+Cores = Annotated[
+    float | None,
+    typer.Option("--cores", metavar="N", show_default=False, help="Cores that each task needs."),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory", metavar="SIZE", show_default=False, help="Memory that each task needs: 16GB."
+    ),
+]
+Gpu = Annotated[
+    str | None,
+    typer.Option(
+        "--gpu",
+        metavar="N[:SIZE]",
+        show_default=False,
+        help="GPUs that each task needs; with 1:8GB it shares one and takes so much of it.",
+    ),
+]
+Labels = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="LABEL", help="Only workers with this label; repeatable."),
+]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Return at once; the run goes on in the background.")
 ]
@@ -106,6 +138,45 @@ def settings_with(**flags: object) -> Settings:
     from grange import settings
 
     return settings.load(flags)
+
+
+def needed(
+    cores: float | None, memory: str | None, gpu: str | None, labels: list[str] | None
+) -> dict[str, object]:
+    """What each task of a run is said to need, by the names of `Needs`.
+
+    Raises:
+        UsageError: A value is none.
+    """
+    count, with_memory, size = (gpu or "").partition(":")
+    said = {
+        "cores": cores,
+        "memory_bytes": _size("--memory", memory) if memory is not None else None,
+        "gpus": _count("--gpu", count) if gpu is not None else None,
+        "gpu_memory_bytes": _size("--gpu", size) if with_memory else None,
+        "labels": labels or None,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _size(option: str, text: str) -> object:
+    from grange.errors import UsageError
+    from grange.settings import kinds
+
+    kind = kinds.size(0)
+    try:
+        return kind.parse(text)
+    except ValueError as error:
+        message = f"{option} can't take {text[:60]!r}."
+        raise UsageError(message, hint=f"It takes {kind.allowed}.") from error
+
+
+def _count(option: str, text: str) -> int:
+    from grange.errors import UsageError
+
+    if not text.isascii() or not text.isdigit():
+        raise UsageError(f"{option} can't take {text[:60]!r}.", hint="It takes 1, or 1:8GB.")
+    return int(text)
 
 
 def open_site(settings: Settings | None = None) -> AbstractContextManager[Site]:

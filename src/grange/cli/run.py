@@ -11,13 +11,18 @@ import typer
 from grange.cli import terminal, words
 from grange.cli.exits import DONE, INTERRUPTED
 from grange.cli.options import (
+    Cores,
     Detach,
     DryRun,
+    Engine,
     Exclude,
+    Gpu,
     Group,
     Include,
     Inputs,
     Json,
+    Labels,
+    Memory,
     Name,
     Out,
     Priority,
@@ -27,6 +32,7 @@ from grange.cli.options import (
     Timeout,
     Workers,
     examples,
+    needed,
     open_site,
     settings_with,
 )
@@ -71,6 +77,11 @@ def run(
     name: Name = "",
     priority: Priority = 0,
     group: Group = "",
+    engine: Engine = None,
+    cores: Cores = None,
+    memory: Memory = None,
+    gpu: Gpu = None,
+    labels: Labels = None,
     detach: Detach = False,
     json: Json = False,
     dry_run: DryRun = False,
@@ -83,7 +94,7 @@ def run(
     """
     from grange.runs.models import RunRequest
 
-    chosen = settings_with(workers=workers, retries=retries, timeout_seconds=timeout)
+    given = settings_with(engine=engine, workers=workers, retries=retries, timeout_seconds=timeout)
     request = RunRequest(
         pipeline=pipeline,
         inputs=inputs,
@@ -91,20 +102,21 @@ def run(
         settings=settings or (),
         include=include or (),
         exclude=exclude or (),
-        workers=chosen.workers,
-        retries=chosen.retries,
-        timeout_seconds=chosen.timeout_seconds,
+        workers=given.workers,
+        retries=given.retries,
+        timeout_seconds=given.timeout_seconds,
         name=name,
         priority=priority,
         group=group,
+        needs=needed(cores, memory, gpu, labels),
         cwd=os.getcwd(),
     )
-    with open_site(chosen) as site:
+    with open_site(given) as site:
         if dry_run:
             _put_plan(site.plan(request), as_json=json)
             return
         submitted = _submit(site, request, quiet=quiet)
-        go_on(site, submitted, workers=chosen.workers, detach=detach, as_json=json, quiet=quiet)
+        go_on(site, submitted, workers=given.workers, detach=detach, as_json=json, quiet=quiet)
 
 
 def map_command(
@@ -128,6 +140,11 @@ def map_command(
     name: Name = "",
     priority: Priority = 0,
     group: Group = "",
+    engine: Engine = None,
+    cores: Cores = None,
+    memory: Memory = None,
+    gpu: Gpu = None,
+    labels: Labels = None,
     detach: Detach = False,
     json: Json = False,
     dry_run: DryRun = False,
@@ -136,9 +153,8 @@ def map_command(
     """Run a shell command on each file, and keep what it writes.
 
     What it leaves in the folder {output} becomes the file's result.
-    Every placeholder is passed as one quoted word, whatever the file is
-    called: write {input}, without quotes around it. The same as the pipeline
-    `command` with --set shell=COMMAND.
+    Every placeholder is passed as one quoted word, whatever the file is called: write {input},
+    without quotes around it. The same as the pipeline `command` with --set shell=COMMAND.
     """
     run(
         "command",
@@ -153,6 +169,11 @@ def map_command(
         name=name,
         priority=priority,
         group=group,
+        engine=engine,
+        cores=cores,
+        memory=memory,
+        gpu=gpu,
+        labels=labels,
         detach=detach,
         json=json,
         dry_run=dry_run,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from grange.cli import terminal
-from grange.cli.options import Json, Workers, examples, settings_with
+from grange.cli.options import Engine, Json, Workers, examples, settings_with
 
 if TYPE_CHECKING:
     from grange.bootstrap.serving import Server
@@ -64,6 +64,7 @@ def serve(
     shares: Shares = None,
     commands: Commands = None,
     quota_bytes: Quota = None,
+    engine: Engine = None,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
@@ -85,6 +86,7 @@ def serve(
         shares=shares,
         commands=commands,
         quota_bytes=quota_bytes,
+        engine=engine,
         workers=workers,
     )
     _log_to_stderr(debug=settings.debug)
