@@ -16,6 +16,7 @@ import typer
 
 from grange.cli import (
     audit,
+    consume,
     doctor,
     drive,
     export,
@@ -24,6 +25,7 @@ from grange.cli import (
     login,
     models,
     pipelines,
+    produce,
     run,
     runs,
     serve,
@@ -127,6 +129,8 @@ def _is_debugging() -> bool:
 app.command("run", epilog=run.RUN_EXAMPLES)(run.run)
 app.command("map", epilog=run.MAP_EXAMPLES)(run.map_command)
 app.command("watch", epilog=watch.EXAMPLES)(watch.watch)
+app.command("produce", epilog=produce.EXAMPLES)(produce.produce)
+app.command("consume", epilog=consume.EXAMPLES)(consume.consume)
 app.add_typer(runs.app, name="runs", help="Look at runs, and say what becomes of them.")
 app.command("export", epilog=export.EXAMPLES)(export.export)
 app.command("import", epilog=importing.EXAMPLES)(importing.import_command)
