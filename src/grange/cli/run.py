@@ -89,8 +89,7 @@ def run(
 ) -> None:
     """Apply a pipeline to files, and follow it to its end.
 
-    Ctrl-C stops it cleanly. The same command again goes on where it stopped,
-    and one that is done already costs nothing.
+    Ctrl-C stops it cleanly. The same command goes on where it stopped; what is done costs nothing.
     """
     from grange.runs.models import RunRequest
 
