@@ -72,6 +72,7 @@ def pages() -> dict[str, str]:
         "api.md": _api,
         "http.md": _http,
         "errors.md": _errors,
+        "metrics.md": _metrics,
     }
     return {name: "\n".join([NOTE, "", *maker()]).rstrip() + "\n" for name, maker in makers.items()}
 
@@ -370,6 +371,38 @@ def error_tree() -> Iterator[tuple[int, Any]]:
 
 def _instance(error: Any) -> Any:  # noqa: ANN401  # a class of the tree, and one of it
     return error("")
+
+
+def _metrics() -> Iterator[str]:
+    from grange.telemetry.metrics import METRICS, Source
+
+    yield "# Metrics"
+    yield ""
+    yield "What a site tells Prometheus: [Monitoring](../operations/monitoring.md) says how to ask."
+    yield "Labels name pipelines, states, stages and workers; never runs, inputs or people."
+    yield "Pipelines from a file of somebody's own are called `file`."
+    yield ""
+    titles = {
+        Source.SERVER: ("The server", "At `/metrics` of the server, for the site as a whole."),
+        Source.WORKER: ("A worker", "At `/metrics` of a worker with `--metrics-port`, its own."),
+    }
+    for source, (title, said) in titles.items():
+        yield f"## {title}"
+        yield ""
+        yield f"{said} Beside them stand `process_…`: memory, processor time, open files."
+        yield ""
+        rows = [
+            (
+                f"`{one.name}`",
+                str(one.kind),
+                one.unit,
+                ", ".join(f"`{label}`" for label in one.labels),
+                one.help,
+            )
+            for one in METRICS
+            if one.source is source
+        ]
+        yield from _table(("metric", "kind", "in", "labels", "says"), rows)
 
 
 def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:

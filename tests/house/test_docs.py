@@ -65,7 +65,9 @@ def _steps(page: Path) -> list[str]:
     return [block for block in _blocks(page, "sh") if "pip install" not in block]
 
 
-@pytest.mark.parametrize("name", ["cli.md", "settings.md", "api.md", "http.md", "errors.md"])
+@pytest.mark.parametrize(
+    "name", ["cli.md", "settings.md", "api.md", "http.md", "errors.md", "metrics.md"]
+)
 def test_a_reference_page_is_what_the_code_says(name: str) -> None:
     """Whoever changes the code runs `make docs` and commits what it changes."""
     assert generate.pages()[name] == (generate.REFERENCE / name).read_text()

@@ -116,6 +116,7 @@ def test_attempts_are_counted_by_their_ends() -> None:
     listener(
         ItemEnded(run="3k9", path="p", state=ItemState.DONE, seconds=1, attempts=1, reused=True)
     )
+    listener.close()
 
     told = {(one.metric.name, *one.labels): one.value for one in tally.samples()}
     assert 1.0 == told["grange_attempts_total", "wildlife", "split", "done"]
@@ -126,6 +127,7 @@ def test_attempts_are_counted_by_their_ends() -> None:
     assert 2.0 == told["grange_outcomes_refused_total", "wildlife"]
     assert 10.0 == told["grange_input_bytes_total", "wildlife"]
     assert 12.0 == told["grange_output_bytes_total", "wildlife"]
+    assert 1.0 == told["grange_items_ended_total", "wildlife", "done"]
     assert 1.0 == told["grange_items_reused_total", "wildlife"]
     seconds = told["grange_attempt_seconds", "wildlife", "split"]
     assert isinstance(seconds, Spread)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from grange.core.events import AttemptsEnded, Event, ItemEnded, RunProgress, Tried
-from grange.core.states import AttemptEnd
+from grange.core.states import AttemptEnd, ItemState
 from grange.core.tasks import TaskKind
 from grange.telemetry import metrics
 from grange.telemetry.attempts import OF_SERVER, add_counts, pipeline_label
@@ -57,16 +57,19 @@ class RunCount:
         self._tally = counting.tally
         self._run = run
         self._pipeline = pipeline
+        self._ended: Counter[ItemState] = Counter()
+        self._reused = 0
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
         if isinstance(event, AttemptsEnded):
             self._take_attempts(event)
         elif isinstance(event, ItemEnded):
-            self._tally.add(metrics.ITEMS_ENDED, self._pipeline, str(event.state))
-            if event.reused:
-                self._tally.add(metrics.ITEMS_REUSED, self._pipeline)
+            # Kept until the next word on how the run stands: there are as many as items.
+            self._ended[event.state] += 1
+            self._reused += event.reused
         elif isinstance(event, RunProgress):
+            self._tell_ended()
             states = Counter(
                 "silent" if one.silent else "busy" if one.item is not None else "idle"
                 for one in event.workers
@@ -75,7 +78,16 @@ class RunCount:
 
     def close(self) -> None:
         """Nobody works on the run any more."""
+        self._tell_ended()
         self._counting.slots_are(self._run, None)
+
+    def _tell_ended(self) -> None:
+        for state, count in self._ended.items():
+            self._tally.add(metrics.ITEMS_ENDED, self._pipeline, str(state), amount=count)
+        if self._reused:
+            self._tally.add(metrics.ITEMS_REUSED, self._pipeline, amount=self._reused)
+        self._ended.clear()
+        self._reused = 0
 
     def _take_attempts(self, event: AttemptsEnded) -> None:
         tally, pipeline = self._tally, self._pipeline
