@@ -39,19 +39,22 @@ class Sizing:
 
     def message(self, count: int, slots: int) -> int:
         """How many of so many tasks are to travel together."""
-        if self._average is None:
-            return 1
-        window = int(MESSAGE_SECONDS / max(self._average, 1e-6))
         # A share for everyone: at a run's end the last tasks are spread over all slots.
         share = -(-count // max(1, slots))
-        return max(1, min(window, share, LARGEST_MESSAGE))
+        return max(1, min(self._window(), share))
 
     def room(self, out: int, slots: int) -> int:
         """How many more tasks are worth publishing when so many are out."""
         if slots <= 0:
             return max(0, OPENING - out)
+        each = 2
+        if self._average is not None:
+            each = max(2, min(int(OUT_SECONDS / max(self._average, 1e-6)), LARGEST_OUT))
+        free = slots * each - out
+        # Few at a time would make small messages, of which there would be ever more.
+        return free if free >= self._window() else 0
+
+    def _window(self) -> int:
         if self._average is None:
-            each = 2
-        else:
-            each = min(int(OUT_SECONDS / max(self._average, 1e-6)), LARGEST_OUT)
-        return max(0, slots * max(2, each) - out)
+            return 1
+        return max(1, min(int(MESSAGE_SECONDS / max(self._average, 1e-6)), LARGEST_MESSAGE))
