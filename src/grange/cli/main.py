@@ -16,6 +16,7 @@ import typer
 
 from grange.cli import (
     audit,
+    benchmark,
     consume,
     doctor,
     drive,
@@ -148,4 +149,5 @@ app.add_typer(groups.app, name="groups", help="Look after groups of users.")
 app.command("worker", epilog=worker.EXAMPLES)(worker.worker)
 app.add_typer(workers.app, name="workers", help="Look after the machines that take work.")
 app.add_typer(tokens.app, name="tokens", help="Look after keys for programs.")
+app.add_typer(benchmark.app, name="benchmark", help="Measure how quick this machine is.")
 app.add_typer(audit.app, name="audit", help="See who did what, and check that log.")
