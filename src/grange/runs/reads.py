@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from grange.runs.pages import Part, RunFilter, Sight
     from grange.runs.standing import Standing
     from grange.runs.timeline import Span
+    from grange.runs.troubles import Troubles
 
 
 class Reads:
@@ -139,6 +140,12 @@ class Reads:
         from grange.runs import standing
 
         return standing.standing(self._database, now=now)
+
+    def troubles(self, run: RunView, *, limit: int = 5) -> Troubles:
+        """Which inputs take far longer than others, and which are tried again."""
+        from grange.runs import troubles
+
+        return troubles.troubles(self._database, run.number, limit=limit)
 
     def cells(self, run: RunView) -> Glance:
         """All items of a run at a glance; a moving run's may be a few seconds old."""

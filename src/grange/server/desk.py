@@ -24,6 +24,7 @@ from grange.runs.pages import RunFilter
 from grange.server import access, offers, published, shown, submitting, visitors
 from grange.server.downloads import Download
 from grange.server.exports import Export
+from grange.server.watchlist import WatchList, watch_list
 
 if TYPE_CHECKING:
     from grange.accounts.models import Actor
@@ -164,6 +165,10 @@ class Desk:
             )
             for group in self._runs.failures(self.find(ref))
         ]
+
+    def watch_list(self, ref: str) -> WatchList:
+        """Slow inputs, and those that fail and are tried again."""
+        return watch_list(self._runs, self.find(ref), self._veil)
 
     def cells(self, ref: str) -> schemas.Cells:
         """All items of a run at a glance."""

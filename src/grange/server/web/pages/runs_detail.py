@@ -87,6 +87,7 @@ def overview_page(request: Request, desk: DeskOf, ref: str) -> Response:
         request,
         "runs/overview.html",
         failures=desk.failures(run.id) if run.counts.failed else [],
+        watched=desk.watch_list(run.id),
         seconds=seconds,
         rate=_rate(run.counts.done - run.counts.reused + run.counts.failed, seconds),
         left_seconds=left_seconds(run, time.time()),

@@ -49,6 +49,11 @@ const freshTimeline = soonest(5000, async () => {
   }
 });
 
+// Inputs grow slow while nothing else happens, and nobody needs to know within seconds.
+const freshTroubles = soonest(15_000, async () => {
+  if (find("#troubles") && (await refresh("#troubles"))) tell(find("#troubles"));
+});
+
 // ---- what the stream tells
 
 on("run", (run) => {
@@ -73,6 +78,7 @@ function moved(run) {
   if (find("#state")) fresh();
   cells?.again();
   freshTimeline();
+  freshTroubles();
 }
 
 function overview(run) {
@@ -86,6 +92,7 @@ function overview(run) {
   if (run.left_seconds !== null) part("left").textContent = rough(run.left_seconds);
   if (last && last.counts.failed !== counts.failed) fresh();
   workers(run);
+  if (!ENDS.includes(run.state)) freshTroubles();
 }
 
 function workers(run) {
@@ -136,6 +143,7 @@ on("items", ({ run, items }) => {
   if (run !== id) return;
   cells?.ended(items);
   freshTimeline();
+  freshTroubles();
   if (find("#events")) events(items);
   if (find("#outputs") || (find("#items") && items.some(concerns))) fresh();
   if (find("#item") && items.some((item) => String(item.id) === find("#item").dataset.item)) freshItem();
