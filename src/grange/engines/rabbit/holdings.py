@@ -70,14 +70,16 @@ class Holdings:
 
     def publish(self, message: str, attempts: Iterable[tuple[int, int]], now: float) -> None:
         """A message with these attempts (task and epoch) is on its way to the queue."""
-        self._numbers += 1
-        waiting = self._waiting.pop(message, None) or _Message(self._numbers, now, set())
-        for task, epoch in attempts:
+        given = list(attempts)
+        for task, _ in given:
             self._leave(task)
+        if not given:
+            return
+        self._numbers += 1
+        waiting = self._waiting.setdefault(message, _Message(self._numbers, now, set()))
+        for task, epoch in given:
             self._out[task] = _Attempt(epoch, message, now)
             waiting.tasks.add(task)
-        if waiting.tasks:
-            self._waiting[message] = waiting
 
     def adopt(self, attempts: Iterable[tuple[int, int]], now: float) -> None:
         """An earlier engine has published these: they wait in the queue, or somebody has them."""
