@@ -26,6 +26,8 @@ GOOD = {
     "engine": ("amqps://me:word@broker/site", "amqps://me:word@broker/site"),
     "workers_engine": ("amqp://broker", "amqp://broker"),
     "cache_bytes": ("1GiB", 1 << 30),
+    "buckets": ("s3://videos/, s3://more/in", "s3://videos,s3://more/in"),
+    "store": ("s3://results/of/runs/", "s3://results/of/runs"),
     "debug": ("yes", True),
 }
 BAD = {
@@ -41,6 +43,8 @@ BAD = {
     "engine": "carrier pigeons",
     "workers_engine": "ray://broker",
     "cache_bytes": "much",
+    "buckets": "s3://key:word@videos",
+    "store": "/srv/results",
     "debug": "perhaps",
 }
 

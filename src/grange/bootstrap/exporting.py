@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from grange.errors import ExportRefused, FormatInvalid, PipelineNotFound, SettingInvalid
-from grange.storage import uri_path
 
 if TYPE_CHECKING:
     from grange.bootstrap.sites import Site
@@ -85,9 +84,11 @@ def export_here(
     run: RunView, dialect: str, target: Path, options: Mapping[str, str]
 ) -> Sequence[str]:
     """Write the results of a run whose outputs are on this machine; returns remarks."""
+    from grange.pipelines.bringing import results_here
     from grange.pipelines.exporting import export_run
 
-    return export_run(run.pipeline, dialect, uri_path(run.out), target, options)
+    with results_here(run.pipeline, run.out, target.parent) as results:
+        return export_run(run.pipeline, dialect, results, target, options)
 
 
 def export_there(

@@ -25,13 +25,19 @@ RunArgument = Annotated[
 Inputs = Annotated[
     list[str],
     typer.Argument(
-        metavar="INPUT", show_default=False, help="Files, folders (with all below) or globs."
+        metavar="INPUT",
+        show_default=False,
+        help="Files, folders (with all below) or globs; also in a bucket: s3://bucket/folder.",
     ),
 ]
 Out = Annotated[
     str,
     typer.Option(
-        "--out", "-o", metavar="DIR", show_default=False, help="The folder for the results."
+        "--out",
+        "-o",
+        metavar="DIR",
+        show_default=False,
+        help="The folder for the results, or s3://bucket/folder.",
     ),
 ]
 Include = Annotated[

@@ -19,6 +19,7 @@ from grange.runs.pages import Part, bad_cursor, holds
 from grange.runs.queries import item_of, outputs_of
 from grange.runs.tables import Record, items, outputs, runs
 from grange.storage import file_uri, uri_key
+from grange.storage.s3urls import is_s3, object_uri, parse_s3
 
 # A text that few items hold is looked for in windows of so many ids, for so long;
 # then the page ends early and says where to go on.
@@ -225,7 +226,7 @@ def digest_of(database: Database, run: RunView, path: str) -> str | None:
     with database.read() as connection:
         plan = connection.execute(select(runs.c.plan).where(runs.c.number == run.number)).scalar()
         keys = {
-            uri_key(file_uri(Path(root) / rest) if rest else file_uri(Path(root)))
+            uri_key(_input_uri(root, rest))
             for label, root in (plan or {}).get("roots", ())
             for rest in _inputs_of(path, label)
         }
@@ -241,6 +242,14 @@ def digest_of(database: Database, run: RunView, path: str) -> str | None:
                 digest: str | None = connection.execute(query).scalar()
                 return digest
     return None
+
+
+def _input_uri(root: str, rest: str) -> str:
+    """The URI of an input below a root, or of the root itself."""
+    if is_s3(root):
+        place = parse_s3(root)
+        return object_uri(place.bucket, place.prefix + rest) if rest else root
+    return file_uri(Path(root) / rest) if rest else file_uri(Path(root))
 
 
 def _inputs_of(path: str, label: str) -> Iterator[str]:

@@ -14,11 +14,11 @@ from typing import Final
 from grange.client.schemas.runs import REMARKS_FILE
 from grange.errors import ExportRefused, PipelineInvalid, PipelineNotFound
 from grange.pipelines import catalog
+from grange.pipelines.bringing import results_here
 from grange.pipelines.exporting import export_run
 from grange.runs.models import RunView
 from grange.server import zipping
 from grange.server.access import is_own_code
-from grange.storage import uri_path
 
 # What a folder's name begins with that holds an export while it is sent.
 BEGINNING: Final = ".export-"
@@ -45,12 +45,11 @@ class Export:
                 "The server writes no other formats of commands and pipelines of one's own.",
                 hint="Run it on your machine.",
             )
-        if not run.out.startswith("file://"):
-            raise ExportRefused("The run's outputs are not on the server's disk.")
         below.mkdir(parents=True, exist_ok=True)
         folder = self._folder = Path(tempfile.mkdtemp(prefix=BEGINNING, dir=below))
         try:
-            remarks = export_run(run.pipeline, dialect, uri_path(run.out), folder, options)
+            with results_here(run.pipeline, run.out, below) as results:
+                remarks = export_run(run.pipeline, dialect, results, folder, options)
             if remarks:
                 text = "\n".join(remarks) + "\n"
                 (folder / REMARKS_FILE).write_text(text, encoding="utf-8")

@@ -16,6 +16,7 @@ from grange.runs.service import Runs
 from grange.server import zipping
 from grange.server.downloads import Download
 from grange.storage import Stored, file_uri, open_store
+from grange.storage.s3urls import is_s3
 
 OWN_FILES = (REPORT_FILE, RUN_FILE, ITEMS_FILE)
 # What a folder's name ends with while it is being removed.
@@ -85,6 +86,10 @@ def zipped(run: RunView) -> Iterator[bytes]:
 
 def remove(run: RunView, below: Path) -> None:
     """Remove the run's whole folder, if it is one that the server has made."""
+    if is_s3(run.out):
+        if run.owner is not None and run.out.endswith(f"/{run.id}"):
+            open_store(run.out.removesuffix(f"/{run.id}")).delete_tree(run.id)
+        return
     folder = below / run.id
     if run.owner is not None and open_store(run.out).url == open_store(folder.as_uri()).url:
         aside = folder.with_name(f".{run.id}{DELETED}")

@@ -14,10 +14,11 @@ from grange.core.resources import asked_for
 from grange.errors import ParameterInvalid
 from grange.pipelines import catalog, parameters
 from grange.pipelines.base import NOWHERE
-from grange.runs.inputs import Root, Scan
+from grange.runs.inputs import Root, Scan, is_folder
 from grange.runs.models import NewItem, RunSpec
-from grange.server import access
+from grange.server import access, buckets
 from grange.storage import file_uri, uri_path
+from grange.storage.s3urls import is_s3
 
 if TYPE_CHECKING:
     from grange.accounts.models import Actor
@@ -45,6 +46,8 @@ class Prepared:
                 yield item
 
     def _leads_out(self, item: NewItem) -> bool:
+        if is_s3(item.uri):
+            return False
         path = str(uri_path(item.uri))
         if not os.path.islink(path):
             return False
@@ -73,7 +76,7 @@ def prepare(parts: Parts, actor: Actor, new: schemas.NewRun, run: str) -> Prepar
         version=pipeline.version,
         params=params.model_dump(mode="json"),
         function_key=catalog.function_key(pipeline, params),
-        out=file_uri(parts.outputs / run),
+        out=out_of(parts, run),
         inputs={"roots": shown, "include": list(new.include), "exclude": list(new.exclude)},
         models=pipeline.models(params),
         splits=pipeline.splits(),
@@ -92,6 +95,12 @@ def prepare(parts: Parts, actor: Actor, new: schemas.NewRun, run: str) -> Prepar
         roots=roots, include=new.include, exclude=new.exclude, accepts=tuple(pipeline.accepts)
     )
     return Prepared(spec, scan, shares)
+
+
+def out_of(parts: Parts, run: str) -> str:
+    """The URL of the folder in which the results of a run of the server go."""
+    store = parts.settings.store
+    return f"{store}/{run}" if store else file_uri(parts.outputs / run)
 
 
 def plan(prepared: Prepared) -> schemas.RunPlan:
@@ -134,12 +143,16 @@ def _roots(
     from grange.uploads import shares
 
     found: dict[str, str] = {}  # path: how people call it
+    globs: dict[str, str | None] = {}  # path: what is left of a glob
     inside: list[str] = []
     shared = [Path(share) for share in (parts.settings.shares or "").split(":") if share]
     for one in new.inputs:
         if isinstance(one, schemas.FolderInput):
             path = str(parts.uploads.path_of(actor, one.folder))
             found[path] = parts.uploads.folder(actor, one.folder).name or one.folder
+        elif is_s3(one.share):
+            path, pattern = buckets.resolve(parts.settings.buckets, one.share)
+            found[path], globs[path] = one.share, pattern
         else:
             path = str(shares.resolve(shared, one.share))
             found[path] = one.share
@@ -149,9 +162,9 @@ def _roots(
     taken: set[str] = set()
     for path, called in found.items():
         label = _free_label(called, taken)
-        if os.path.isdir(path):
+        if is_folder(path):
             label = "" if alone else f"{label}/"
-        roots.append(Root(path, label))
+        roots.append(Root(path, label, globs.get(path)))
     return roots, list(found.values()), inside
 
 

@@ -110,6 +110,22 @@ def folders(value: object) -> str:
     return ":".join(map(str, parts))
 
 
+def bucket(value: object) -> str:
+    """A bucket, or a folder in one; nothing that looks like a password is in it."""
+    text = str(value).rstrip("/")
+    if not re.fullmatch(r"s3://[A-Za-z0-9][A-Za-z0-9._-]{1,62}(/[^\x00-\x1f,]+)?", text):
+        raise ValueError
+    return text
+
+
+def buckets(value: object) -> str:
+    """Buckets, or folders in them, with commas between."""
+    parts = [part.strip() for part in str(value).split(",") if part.strip()]
+    if not parts:
+        raise ValueError
+    return ",".join(map(bucket, parts))
+
+
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError  # noqa: TRY004  # the caller knows one way to say that a value is not allowed

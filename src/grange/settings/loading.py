@@ -46,6 +46,8 @@ class Settings:
     plain_http: bool
     sessions: str
     shares: str | None
+    buckets: str | None
+    store: str | None
     commands: str
     quota_bytes: int
     engine: str

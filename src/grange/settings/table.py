@@ -147,6 +147,20 @@ SETTINGS: tuple[Setting, ...] = (
         "Folders that the server sees itself and people may use as inputs, with colons between.",
     ),
     Setting(
+        "buckets",
+        Kind("buckets", "URLs such as s3://bucket/folder, with commas between", kinds.buckets),
+        None,
+        "none",
+        "Buckets, or folders in them, that people may use as inputs on the server, with commas.",
+    ),
+    Setting(
+        "store",
+        Kind("bucket", "a URL such as s3://bucket/folder", kinds.bucket),
+        None,
+        "<home>/outputs",
+        "The bucket, or folder in one, in which the server keeps the results of runs.",
+    ),
+    Setting(
         "commands",
         kinds.choice("admin", "member"),
         "admin",

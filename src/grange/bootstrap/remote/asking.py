@@ -70,10 +70,10 @@ def look_at(client: Client, request: RunRequest) -> Asked:
         raise UsageError(message, hint="Name a folder as --out, or work without the server.")
     out = Path(place_of(request.out, cwd))
     pipeline = _pipeline(client, request.pipeline)
-    roots = find_roots(request.inputs, cwd=str(cwd))
+    roots = _bucket_roots(request) or find_roots(request.inputs, cwd=str(cwd))
     check_out(str(out), [root.path for root in roots])
     scan = Scan(
-        roots=roots,
+        roots=[root for root in roots if not is_s3(root.path)],
         include=request.include,
         exclude=request.exclude,
         accepts=pipeline.accepts,
@@ -113,18 +113,53 @@ def submit(client: Client, known: Known, asked: Asked, order: Order, told: Told)
     request = asked.request
     group = _group(client, request.group) if request.group else None
     if _are_seen(client, asked):
-        inputs: list[FolderInput | ShareInput] = [ShareInput(share=one.path) for one in asked.roots]
-        include, exclude = list(request.include), list(request.exclude)
+        new = seen_run(asked, group)
     else:
-        inputs = [FolderInput(folder=_send(client, known, asked, order, told))]
-        include, exclude = EVERYTHING, []
-    new = NewRun(
+        sent = FolderInput(folder=_send(client, known, asked, order, told))
+        new = _new_run(request, [sent], group, (EVERYTHING, ()))
+    return client.runs.submit_run(new, key=order.key("run"))
+
+
+def is_of_buckets(asked: Asked) -> bool:
+    """Whether the inputs lie in buckets, which the server looks at, and not this machine."""
+    return all(is_s3(root.path) for root in asked.roots)
+
+
+def seen_run(asked: Asked, group: str | None) -> NewRun:
+    """The request as a server is told that sees the inputs itself."""
+    places = [one.path.rstrip("/") if is_s3(one.path) else one.path for one in asked.roots]
+    request = asked.request
+    inputs = [ShareInput(share=place) for place in places]
+    return _new_run(request, inputs, group, (request.include, request.exclude))
+
+
+def _bucket_roots(request: RunRequest) -> list[Root]:
+    """The inputs, if they lie in buckets.
+
+    Raises:
+        InputsInvalid: Only some of them do.
+    """
+    found = [Root(f"{text.rstrip('/')}/", "") for text in request.inputs if is_s3(text)]
+    if found and len(found) != len(request.inputs):
+        message = "Inputs in buckets and files of this machine can't go together to a server."
+        raise InputsInvalid(message, hint="Make a run of each.")
+    return found
+
+
+def _new_run(
+    request: RunRequest,
+    inputs: Sequence[FolderInput | ShareInput],
+    group: str | None,
+    chosen: tuple[Sequence[str], Sequence[str]],
+) -> NewRun:
+    include, exclude = chosen
+    return NewRun(
         pipeline=request.pipeline,
-        inputs=inputs,
+        inputs=list(inputs),
         params=dict(request.params),
         settings=list(settings_sent(request)),
-        include=include,
-        exclude=exclude,
+        include=list(include),
+        exclude=list(exclude),
         retries=request.retries,
         timeout_seconds=request.timeout_seconds,
         name=request.name,
@@ -132,7 +167,6 @@ def submit(client: Client, known: Known, asked: Asked, order: Order, told: Told)
         group=group,
         needs=NewNeeds(**request.needs) if request.needs else None,
     )
-    return client.runs.submit_run(new, key=order.key("run"))
 
 
 def _group(client: Client, text: str) -> str:
@@ -185,6 +219,8 @@ def _run_of(client: Client, order: Order) -> Run | None:
 
 def _are_seen(client: Client, asked: Asked) -> bool:
     """Whether the server sees all of the inputs itself, at the same places."""
+    if is_of_buckets(asked):
+        return True
     if any(root.pattern is not None for root in asked.roots):
         return False
     shares = [share.path.rstrip("/") for share in client.files.list_shares().items]

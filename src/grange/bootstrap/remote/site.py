@@ -70,11 +70,16 @@ class RemoteSite:
             out=file_uri(asked.out),
             inputs={"roots": [root.shown for root in asked.roots]},
         )
+        skipped = dict(asked.scan.skipped)
+        if asking.is_of_buckets(asked):
+            there = self._client.runs.plan_run(asking.seen_run(asked, None))
+            number, size, skipped = there.items, there.bytes, there.skipped
+            examples = there.examples
         return RunPlan(
             spec=spec,
             items=number,
             bytes=size,
-            skipped=dict(asked.scan.skipped),
+            skipped=skipped,
             examples=examples,
             resumes=order.run if run is not None else None,
         )

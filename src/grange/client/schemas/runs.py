@@ -49,7 +49,7 @@ class FolderInput(Request):
 
 
 class ShareInput(Request):
-    """A file or folder that the server sees itself, below one of its shared folders."""
+    """A file or folder that the server sees itself: in its shared folders, or its buckets."""
 
     share: PathText
 

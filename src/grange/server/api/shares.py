@@ -7,6 +7,7 @@ from pathlib import Path
 from grange.client.schemas import files as schemas
 from grange.client.schemas.basis import Page
 from grange.errors import InputsInvalid
+from grange.server import buckets
 from grange.server.api.basis import Router
 from grange.server.visitors import Here, Submitter
 from grange.uploads import shares
@@ -16,8 +17,10 @@ router = Router(prefix="/shares", tags=["shares"])
 
 @router.get("")
 def list_shares(_submitter: Submitter, here: Here) -> Page[schemas.Share]:
-    """The folders that the server sees itself."""
-    items = [schemas.Share(path=str(one)) for one in shares.listed(here.settings.shares)]
+    """The folders that the server sees itself, and the buckets that it may read."""
+    paths = [str(one) for one in shares.listed(here.settings.shares)]
+    paths += buckets.listed(here.settings.buckets)
+    items = [schemas.Share(path=one) for one in paths]
     return Page[schemas.Share](items=items, total=len(items))
 
 

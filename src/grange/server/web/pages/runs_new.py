@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from grange.client.schemas.runs import Pipeline
 from grange.errors import NotAllowed
+from grange.server import buckets
 from grange.server.desk import DeskOf
 from grange.server.visitors import Here, Submitter
 from grange.server.web.pages.runs_fields import fields_of
@@ -47,7 +48,10 @@ def new_run_page(
         fields=[one for one in fields if not one.advanced],
         advanced=[one for one in fields if one.advanced],
         folders=parts.uploads.folders(actor, None, MOST_FOLDERS).items,
-        shares=[str(one) for one in shares.listed(parts.settings.shares)],
+        shares=[
+            *(str(one) for one in shares.listed(parts.settings.shares)),
+            *buckets.listed(parts.settings.buckets),
+        ],
         groups=_groups(parts, actor),
         retries=parts.settings.retries,
     )
