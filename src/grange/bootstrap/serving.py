@@ -89,6 +89,7 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
     from grange.accounts.service import Accounts
     from grange.accounts.sessions import open_cache
     from grange.bootstrap.chores import Chores
+    from grange.bootstrap.engines import standing_of
     from grange.bootstrap.pooling import make_workers
     from grange.db import open_database
     from grange.db.schema import prepare
@@ -130,7 +131,7 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
         accounts=accounts,
         cache=cache,
         runs=runs,
-        handing=Handing(database, logs=settings.home / "runs"),
+        handing=Handing(database, logs=settings.home / "runs", work=settings.home / "work"),
         workers=workers,
         uploads=uploads,
         hub=hub,
@@ -139,6 +140,7 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
         started_at=time.time(),
         url=url,
         is_driven=driver.is_alive,
+        engine_health=lambda: standing_of(settings.home),
     )
 
 

@@ -13,16 +13,8 @@ if TYPE_CHECKING:
 
 
 def state_of(worker: Worker) -> str:
-    """A worker's state in one word, the one that matters most."""
-    if not worker.fits:
-        return "misfit"
-    if worker.presence != "up":
-        return "left" if worker.left else worker.presence
-    if worker.state == "draining":
-        return "draining"
-    if not worker.engine_up:
-        return "cut off"
-    return "working" if worker.busy else "idle"
+    """How a worker stands, in a word or two."""
+    return worker.standing.replace("_", " ")
 
 
 def task_words(task: TaskSeen) -> str:

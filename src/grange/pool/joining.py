@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from grange.accounts.models import Actor, Place
 from grange.accounts.secret import derived, digest
-from grange.errors import CredentialsInvalid, ProtocolMismatch
+from grange.errors import Conflict, CredentialsInvalid, ProtocolMismatch
 from grange.pool import rows, tokens
 from grange.pool.basis import Basis
 from grange.pool.models import (
@@ -39,6 +39,14 @@ class Joining(Basis):
     """Tokens for machines, and what a machine asks by one, and then by a key of its own."""
 
     # ---- tokens
+
+    def is_joinable(self) -> bool:
+        """Whether this server has an engine that other machines can join."""
+        try:
+            self._access.check()
+        except Conflict:
+            return False
+        return True
 
     def make_token(
         self, actor: Actor, *, labels: Sequence[str] = (), seconds: float = 900.0, uses: int = 1

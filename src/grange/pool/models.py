@@ -44,6 +44,19 @@ def presence_of(seen_at: float, *, left: bool, now: float) -> Presence:
     return Presence.SILENT if silence > SILENT_SECONDS else Presence.UP
 
 
+class Standing(StrEnum):
+    """How a worker stands, in the one word that matters most to people."""
+
+    WORKING = "working"
+    IDLE = "idle"
+    DRAINING = "draining"
+    CUT_OFF = "cut_off"  # it reaches the server, and not the broker
+    MISFIT = "misfit"  # its version can't work with the server's
+    SILENT = "silent"
+    GONE = "gone"
+    LEFT = "left"  # it has ended by itself
+
+
 def site_word(site: str) -> str:
     """The word for a site in the names of its queues: the beginning of `Accounts.site()`."""
     return site[:SITE_LENGTH]
@@ -102,6 +115,19 @@ class Worker:
     def presence(self, now: float) -> Presence:
         """Whether it is up, silent or gone."""
         return presence_of(self.seen_at, left=bool(self.beat.get("leaving")), now=now)
+
+    def standing(self, now: float) -> Standing:
+        """What matters most about it now."""
+        presence = self.presence(now)
+        if presence is not Presence.UP:
+            return Standing.LEFT if self.beat.get("leaving") else Standing(presence.value)
+        if self.protocol != PROTOCOL:
+            return Standing.MISFIT
+        if not self.beat.get("engine_up", True):
+            return Standing.CUT_OFF
+        if self.state is WorkerState.DRAINING:
+            return Standing.DRAINING
+        return Standing.WORKING if self.beat.get("busy") else Standing.IDLE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from grange.client.schemas import workers as schemas
-from grange.pool.models import misfit
 from grange.server import access, shown
 
 if TYPE_CHECKING:
@@ -62,12 +60,11 @@ class Crew:
             name=worker.name,
             state=worker.state.value,
             presence=self._workers.presence(worker).value,
-            left=bool(beat.get("leaving")),
+            standing=worker.standing(self._workers.now()).value,
             labels=list(worker.labels),
             capacity=schemas.Capacity.model_validate(worker.capacity),
             version=worker.version,
             protocol=worker.protocol,
-            fits=not misfit(worker.protocol, worker.version, server_version=version("grange")),
             system=worker.system,
             address=worker.address if self._actor.is_admin else "",
             joined_at=worker.joined_at,

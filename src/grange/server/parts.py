@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from grange.accounts.service import Accounts
     from grange.accounts.sessions import SessionCache
     from grange.db import Database
+    from grange.engines.base import Health
     from grange.pool.service import Workers
     from grange.runs.handing import Handing
     from grange.runs.service import Runs
@@ -40,4 +41,5 @@ class Parts:
     started_at: float
     url: str  # the address under which people reach the server, for links
     is_driven: Callable[[], bool]  # whether somebody who drives runs is alive
+    engine_health: Callable[[], Health | None]  # how the engine stands, where somebody says
     tally: Tally = field(default_factory=Tally)  # what this process counts of its requests

@@ -11,6 +11,9 @@ from grange.core.resources import LABEL, MOST_LABELS
 
 StateName = Literal["active", "draining", "removed"]
 PresenceName = Literal["up", "silent", "gone"]
+StandingName = Literal[
+    "working", "idle", "draining", "cut_off", "misfit", "silent", "gone", "left"
+]
 
 Label = Annotated[str, StringConstraints(pattern=rf"^{LABEL}$")]
 Line = Annotated[str, StringConstraints(max_length=200, pattern=ONE_LINE)]
@@ -160,8 +163,8 @@ class Orders(Answer):
 class Worker(Answer):
     """A worker as people see it.
 
-    `presence` follows from its last beat: up, silent, or gone; `left` is said of one that
-    ended by itself. `per_minute` is how many tasks it has ended in each of the last minutes.
+    `presence` follows from its last beat: up, silent, or gone; `standing` is
+    the word that matters most. `per_minute` is how many tasks it has ended in each of the last minutes.
     A task of a run that is not yours to see has no run and no path.
     """
 
@@ -169,12 +172,11 @@ class Worker(Answer):
     name: str
     state: StateName
     presence: PresenceName
-    left: bool = False
+    standing: StandingName
     labels: list[str] = Field(default_factory=list)
     capacity: Capacity
     version: str = ""
     protocol: int = 1
-    fits: bool = True
     system: str = ""
     address: str = ""
     joined_at: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from grange.accounts.models import Actor
+from grange.accounts.models import Actor, Role
 
 
 class Noun(NamedTuple):
@@ -13,6 +13,7 @@ class Noun(NamedTuple):
     name: str
     path: str
     admin: bool = False  # for administrators alone
+    member: bool = False  # not for viewers
     below: bool = False  # below the line: about the site rather than the work
 
     def holds(self, path: str) -> bool:
@@ -23,6 +24,7 @@ class Noun(NamedTuple):
 NOUNS = (
     Noun("overview", "/"),
     Noun("runs", "/runs"),
+    Noun("workers", "/workers", member=True),
     Noun("people", "/people", admin=True, below=True),
     Noun("audit", "/audit", admin=True, below=True),
     Noun("settings", "/settings", admin=True, below=True),
@@ -32,4 +34,7 @@ NOUNS = (
 
 def nouns_of(actor: Actor) -> list[Noun]:
     """What this person may see."""
-    return [noun for noun in NOUNS if actor.is_admin or not noun.admin]
+    viewer = actor.user.role is Role.VIEWER
+    return [
+        noun for noun in NOUNS if actor.is_admin or not (noun.admin or (noun.member and viewer))
+    ]

@@ -22,6 +22,7 @@ def routers() -> list[APIRouter]:
         several,
         site,
         theme,
+        workers,
     )
 
     return [
@@ -33,6 +34,7 @@ def routers() -> list[APIRouter]:
         several.router,
         people.router,
         me.router,
+        workers.router,
         site.router,
         runs.router,
         # Before those that take what follows /runs/ for a run.
