@@ -68,10 +68,14 @@ class StagedPart:
 class Handing:
     """Hands bytes to workers and takes theirs. Safe to use from several threads at once."""
 
-    def __init__(self, database: Database, *, logs: Path) -> None:
-        """Serve the runs of `database`, whose logs lie below `logs`."""
+    def __init__(self, database: Database, *, logs: Path, work: Path | None = None) -> None:
+        """Serve the runs of `database`, whose logs lie below `logs`.
+
+        `work` is where outputs for stores elsewhere are staged on this machine, by whoever drives.
+        """
         self._database = database
         self._logs = logs
+        self._work = work
         self._arrivals = Arrivals()
 
     def held(self, run: str, task: int, epoch: int) -> Held:
@@ -118,7 +122,7 @@ class Handing:
             StorePathRefused: The path is none, or another output is in its way.
             UploadConflict: The pieces before are not there, or another one is just coming in.
         """
-        store = open_store(held.out)
+        store = self._store(held)
         folder = store.staging(held.token)
         return self._arrivals.begin(
             folder, store.staging(incoming_token(held.token)), path, offset=offset, size=size
@@ -141,7 +145,7 @@ class Handing:
         Raises:
             OutputRefused: Something that is staged can't be published.
         """
-        store = open_store(held.out)
+        store = self._store(held)
         folder = store.staging(held.token)
         here = {one.path: one for one in seal(folder, known=self._arrivals.known(folder))}
         names = {one.path for one in wanted}
@@ -157,7 +161,7 @@ class Handing:
 
     def parts(self, held: Held, *, after: int = 0, limit: int = MOST_PARTS) -> list[StagedPart]:
         """What is staged of the parts that the attempt is to merge, from the `after`th on."""
-        store = open_store(held.out)
+        store = self._store(held)
         tokens = self._part_tokens(held)[after : after + limit]
         return [StagedPart(token, list(_staged(store, token).list())) for token in tokens]
 
@@ -169,7 +173,7 @@ class Handing:
         """
         if token not in self._part_tokens(held):
             raise StoreMissing(f"Attempt {held.task}-{held.epoch} merges no part {token[:60]!r}.")
-        staged = _staged(open_store(held.out), token)
+        staged = _staged(self._store(held), token)
         found = staged.stat(path)
         if found is None:
             raise StoreMissing(f"Part {token!r} has no file {path[:200]!r}.")
@@ -180,6 +184,9 @@ class Handing:
         folder = self._logs / held.run
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{held.task}-{held.epoch}.{stream}"
+
+    def _store(self, held: Held) -> Store:
+        return open_store(held.out, work=self._work)
 
     def _part_tokens(self, held: Held) -> list[str]:
         if held.kind is not TaskKind.MERGE or held.item is None:
@@ -215,6 +222,9 @@ class Source:
         Raises:
             InputMissing, InputUnreadable, InputChanged: As they say.
         """
+        if not self._held.uri.startswith("file://"):
+            message = f"The input {self._held.path!r} lies where the server does not read it."
+            raise InputUnreadable(message, hint="Give the worker what its bucket is reached by.")
         name = uri_path(self._held.uri)
         try:
             # A pipe or device in the file's place must not keep anybody waiting.
@@ -280,7 +290,7 @@ def _held(run: str, task: int, row: Record) -> Held:
 
 
 def _staged(store: Store, token: str) -> Store:
-    return open_store(file_uri(store.staging(token)))
+    return open_store(file_uri(store.staged_here(token)))
 
 
 def _is_same(wanted: Stored, here: Stored | None) -> bool:
