@@ -60,3 +60,22 @@ def test_a_run_tells_what_is_slow_and_what_fails(site: Site) -> None:
     wrong.locator("a").click()
     page.wait_for_url("**/items/*")
     site.cast.admin.post(f"/runs/{run}/cancel")
+
+
+def test_the_overview_tells_what_is_at_work(site: Site) -> None:
+    """How many workers are busy, how fast items end and how many are left."""
+    share = Path(site.cast.admin.get("/shares").json()["items"][0]["path"])
+    run = runs.submit(site.cast.admin, share, "sleep 600", name="long")
+    runs.reached(site.cast.admin, run, lambda found: found["state"] == "running")
+    page = site.open("/", site.cast.admin)
+    busy = page.locator("dl.numbers > div:has(dt:text-is('Workers')) dd:has-text('1 of 1')")
+
+    # What drives runs tells its numbers every two seconds.
+    for _ in range(60):
+        if busy.count():
+            break
+        page.reload()
+    assert "100 % at work" in busy.inner_text()
+    assert "12" in page.inner_text("dl.numbers > div:has(dt:text-is('Items left')) dd")
+    assert [] == Axe().run(page, options=AXE).response["violations"]
+    site.cast.admin.post(f"/runs/{run}/cancel")

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from grange.accounts.models import Scope
 from grange.core.states import RunState
 from grange.runs.pages import UNFINISHED, RunFilter
-from grange.server import pulse
+from grange.server import figures, pulse
 from grange.server.api.basis import Words
 from grange.server.desk import Desk, DeskOf
 from grange.server.parts import Parts
@@ -42,7 +42,8 @@ def show_overview(request: Request, here: Here, desk: DeskOf) -> Response:
     ended.sort(key=lambda run: -(run.finished_at or 0.0))
     unfinished = desk.page(RunFilter(states=UNFINISHED), limit=pulse.MOST_RUNS).items
     done = [run for run in ended if run.state == "done"][:FEW]
-    hour, day = pulse.series(here.runs, desk.sight, now=time.time())
+    now = time.time()
+    hour, day = pulse.series(here.runs, desk.sight, now=now)
     return render(
         request,
         "overview/page.html",
@@ -53,6 +54,7 @@ def show_overview(request: Request, here: Here, desk: DeskOf) -> Response:
         done=done,
         thumbnails={run.id: _thumbnails(here, desk, run.id) for run in done},
         series={"hour": hour, "day": day},
+        figures=figures.figures(here, unfinished, hour, now=now),
         columns=columns,
         capacity=_capacity(here, desk),
         holders=_holders(here, desk, unfinished),
