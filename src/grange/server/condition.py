@@ -49,6 +49,7 @@ def examine(parts: Parts) -> System:
             _streams(parts),
             _encryption(parts),
             _driver(parts),
+            _engine(parts),
         ],
     )
 
@@ -115,4 +116,23 @@ def _driver(parts: Parts) -> Check:
         verdict="bad",
         said="Nobody works on waiting runs: the process that does has ended.",
         hint="It is started again by itself; if not, see the server's log.",
+    )
+
+
+def _engine(parts: Parts) -> Check:
+    shown = parts.settings.shown("engine")
+    if parts.settings.engine == "local":
+        return Check(name="engine", verdict="good", said="Workers of this machine do the work.")
+    health = parts.engine_health()
+    if health is None:
+        hint = "Wait a moment; if it stays so, see the server's log."
+        said = f"Nobody says whether {shown} can be reached."
+        return Check(name="engine", verdict="warning", said=said, hint=hint)
+    if health.state == "up":
+        return Check(name="engine", verdict="good", said=f"Work reaches workers by {shown}.")
+    return Check(
+        name="engine",
+        verdict="bad",
+        said=f"{shown} can't be reached: {health.reason.rstrip('.')}.",
+        hint="Runs wait, and go on when it is back; nothing is lost.",
     )
