@@ -74,6 +74,7 @@ class Hub:
         self._token = new_id()
         self._wires: dict[str, Wire] = {}
         self._shapes: set[str] = set()
+        self._declared: set[str] = set()
         self._busy: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._finish = asyncio.Event()
@@ -155,7 +156,7 @@ class Hub:
         line = await session.line()
         await topology.declare_site(line, self.names)
         for shape in sorted(self._shapes):
-            await topology.declare_shape(line, self.names, shape)
+            await self._declare_shape(line, shape)
         self._beats = f"grange.{self.names.site}.driver.{self._token}.{new_id()}"
         await line.own_queue(self._beats, topology.PASSING)
         await line.bind(self._beats, self.names.beats, ALL)
@@ -168,11 +169,15 @@ class Hub:
 
     async def _is_wiped(self, session: Session) -> bool:
         """Whether a queue that was there is gone, and with it all that waited."""
-        for shape in self._shapes:
+        for shape in self._declared:
             line = await session.line(frail=True)
             if await line.depth(self.names.tasks(shape)) is None:
                 return True
         return False
+
+    async def _declare_shape(self, line: Line, shape: str) -> None:
+        await topology.declare_shape(line, self.names, shape)
+        self._declared.add(shape)
 
     def _announcement(self) -> bytes:
         return pack_control(Shapes(tuple(sorted(self._shapes))))
@@ -199,7 +204,7 @@ class Hub:
         if session is None or line is None:
             return  # It is built with all the rest.
         if fresh:
-            await topology.declare_shape(line, self.names, wire.shape)
+            await self._declare_shape(line, wire.shape)
             await line.post(self._announcement(), self.names.control, "")
         await wire.build(session, self._beats, wiped=False)
         wire.catch_up(self._spawn)

@@ -79,6 +79,7 @@ class Address:
     url: str
     where: str  # host and port, to be shown
     user: str
+    vhost: str
 
 
 def address(url: str) -> Address:
@@ -103,6 +104,7 @@ def address(url: str) -> Address:
     password = unquote(parts.password if parts.password is not None else "guest")
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     query["heartbeat"] = str(HEARTBEAT_SECONDS)
+    vhost = unquote(parts.path.removeprefix("/")) or "/"
     login = f"{quote(user, safe='')}:{quote(password, safe='')}"
     whole = (parts.scheme, f"{login}@{where}", parts.path or "/", urlencode(query), "")
-    return Address(url=urlunsplit(whole), where=where, user=user)
+    return Address(url=urlunsplit(whole), where=where, user=user, vhost=vhost)

@@ -37,31 +37,38 @@ def told(error: BaseException | None, where: Address) -> EngineError:
     if isinstance(error, EngineError):
         return error
     broker = f"The message broker at {where.where}"
-    if refused := _refused(error, broker, where.user):
+    if refused := _refused(error, broker, where):
         message, hint = refused
         return BrokerRefused(message, hint=hint)
     message, hint = _unreachable(error, broker)
     return BrokerUnreachable(message, hint=hint)
 
 
-def _refused(error: BaseException | None, broker: str, user: str) -> tuple[str, str] | None:
+def _refused(error: BaseException | None, broker: str, where: Address) -> tuple[str, str] | None:
     from aiormq import exceptions as theirs
 
     match error:
         case theirs.ProbableAuthenticationError() | theirs.AuthenticationError():
             return (
-                f"{broker} refuses the user {user!r}: the name or the password is wrong.",
+                f"{broker} refuses the user {where.user!r}: the name or the password is wrong.",
                 "Check the URL of the broker, and the user: rabbitmqctl list_users",
             )
         case theirs.ConnectionNotAllowed() | theirs.ChannelAccessRefused():
             return (
-                f"{broker} does not let the user {user!r} do this: {_words(error)}",
+                f"{broker} does not let the user {where.user!r} do this: {_words(error)}",
                 "Check the user's rights: rabbitmqctl list_permissions",
             )
         case theirs.ChannelPreconditionFailed():
             return (
                 f"{broker} has something of this name that is not the same: {_words(error)}",
                 "Another program, or another version of Grange, has made it.",
+            )
+        case theirs.InvalidFrameError() if "OpenOk" in str(error):
+            # What the broker answered instead, the client does not say.
+            return (
+                f"{broker} does not open the virtual host {where.vhost!r} "
+                f"to the user {where.user!r}.",
+                "Is there one? rabbitmqctl list_vhosts; list_permissions",
             )
         case theirs.DeliveryError():
             return (

@@ -35,6 +35,9 @@ class Wire:
         if self.session is session:
             return
         self.session = session
+        if wiped:
+            # What waits here is given out again too.
+            self._outbox.clear()
         self._admin = await session.line()
         await declare_run(self._admin, self._names, self.run)
         await self._admin.bind(beats, self._names.beats, self.run)
