@@ -12,7 +12,7 @@ from grange.errors import InputsInvalid, StorePathRefused
 from grange.runs.models import NewItem
 from grange.storage import check_path, display_path
 from grange.storage.s3client import S3Client, S3Object, S3Place, parse_s3
-from grange.storage.s3urls import key_of, object_uri, uri_object
+from grange.storage.s3urls import is_plain, object_uri, uri_object
 
 # A server that is away for a moment is no reason to lose a list of a million objects.
 PATIENCE_SECONDS = 15.0
@@ -126,10 +126,9 @@ def _sayable(path: str, key: str) -> bool:
     """Whether a file can have this path, and a client can ask for this key."""
     try:
         check_path(path)
-        check_path(key)
     except StorePathRefused:
         return False
-    return key_of(key) == key
+    return is_plain(key)
 
 
 def _below(place: S3Place, out: str) -> str:

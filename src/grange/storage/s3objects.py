@@ -18,8 +18,8 @@ from grange.errors import (
     StorePathRefused,
     StoreUnreachable,
 )
-from grange.storage.s3requests import DENIED_HINT, S3Access, is_full
-from grange.storage.s3urls import S3Object
+from grange.storage.s3requests import DENIED_HINT, Question, S3Access, ask, is_full
+from grange.storage.s3urls import S3Object, is_plain
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta
@@ -94,17 +94,22 @@ class Objects:
             obstore.copy(self._store, source, target)
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects; those that are not there are fine."""
+        """Delete objects, of whatever keys; those that are not there are fine."""
         import obstore
 
-        if keys:
+        plain = [key for key in keys if is_plain(key)]
+        if plain:
             try:
-                with _told("delete", keys[0]):
-                    obstore.delete(self._store, list(keys))
+                with _told("delete", plain[0]):
+                    obstore.delete(self._store, plain)
             except StoreMissing:
                 # A server that says so has deleted none of the others.
-                for key in keys if len(keys) > 1 else ():
+                for key in plain if len(plain) > 1 else ():
                     self.delete([key])
+        for key in keys:
+            if not is_plain(key):
+                request = Question(action="delete", method="DELETE", key=key, query={}, headers={})
+                ask(self._access, request)
 
     def _stream(
         self, found: S3Object, at: int, end: int, stream: Iterator[bytes] | None
@@ -215,7 +220,7 @@ def _told(action: str, key: str) -> Iterator[None]:
             raise StoreFull(message, hint=hint) from None
         message = f"The S3 server refuses to {action} {key!r}."
         raise StoreDenied(message, hint=DENIED_HINT) from None
-    except (InvalidPathError, ValueError):
+    except (InvalidPathError, ValueError, TypeError):
         raise StorePathRefused(f"{key!r} is no key that can be used.") from None
     except BaseError as error:
         message = f"Can't {action} {key!r} in the bucket: {type(error).__name__}."

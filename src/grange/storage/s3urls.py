@@ -12,6 +12,7 @@ from hashlib import blake2b
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from grange.errors import SettingInvalid, StorePathRefused
+from grange.storage.paths import check_path
 
 _SCHEME = "s3://"
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
@@ -100,6 +101,14 @@ def key_of(path: str) -> str:
         return path
     text = _LIKE_ESCAPE.sub("%25", path)
     return _CONTROL.sub(lambda found: f"%{ord(found[0]):02X}", text)
+
+
+def is_plain(key: str) -> bool:
+    """Whether client libraries take this key."""
+    try:
+        return key_of(check_path(key)) == key
+    except StorePathRefused:
+        return False
 
 
 def path_of(key: str) -> str | None:
