@@ -22,6 +22,7 @@ EXAMPLES = 10
 LEFT_OUT = ["log_out", "follow_events"]
 
 schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
+schemathesis.serializer.alias("application/x-tar", "application/octet-stream")
 
 
 @pytest.fixture(scope="module")
