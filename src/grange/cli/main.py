@@ -32,6 +32,7 @@ from grange.cli import (
     serve,
     terminal,
     tokens,
+    top,
     users,
     watch,
     words,
@@ -147,6 +148,7 @@ app.command("whoami", epilog=login.WHOAMI_EXAMPLES)(login.whoami)
 app.add_typer(users.app, name="users", help="Look after who may use the site.")
 app.add_typer(groups.app, name="groups", help="Look after groups of users.")
 app.command("worker", epilog=worker.EXAMPLES)(worker.worker)
+app.command("top", epilog=top.EXAMPLES)(top.top)
 app.add_typer(workers.app, name="workers", help="Look after the machines that take work.")
 app.add_typer(tokens.app, name="tokens", help="Look after keys for programs.")
 app.add_typer(benchmark.app, name="benchmark", help="Measure how quick this machine is.")
