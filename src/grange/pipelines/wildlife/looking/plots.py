@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -78,16 +80,19 @@ def _tracks(media: Media, parts: int, pcutoff: float) -> Iterator[_Track]:
 
     every = list(media.processed[:: _step(media)])
     places = {frame: place for place, frame in enumerate(every)}
-    found: dict[int, dict[int, Sequence[tuple[float, float, float]]]] = {}
+    # As numbers, not as objects: a video of hours has thousands of poses.
+    found: dict[int, tuple[array[int], array[float]]] = {}
     for one in media.detections:
         if len(one.pose) == parts and one.frame in places:
-            found.setdefault(one.track or 0, {})[one.frame] = one.pose
-    for _, poses in sorted(found.items()):
-        seen = sorted(places[frame] for frame in poses)
-        frames = np.array(every[seen[0] : seen[-1] + 1], dtype=float)
+            seen, points = found.setdefault(one.track or 0, (array("q"), array("d")))
+            seen.append(places[one.frame])
+            points.extend(chain.from_iterable(one.pose))
+    for _, (seen, points) in sorted(found.items(), key=lambda one: one[0]):
+        first = min(seen)
+        frames = np.array(every[first : max(seen) + 1], dtype=float)
         whole = np.full((len(frames), parts, 3), np.nan)
-        for place in seen:
-            whole[place - seen[0]] = poses[every[place]]
+        # Of two in one frame the later one stays.
+        whole[np.asarray(seen) - first] = np.asarray(points).reshape(-1, parts, 3)
         sure = whole[..., 2] >= pcutoff
         x = np.where(sure, whole[..., 0] * media.width, np.nan)
         y = np.where(sure, whole[..., 1] * media.height, np.nan)
