@@ -139,13 +139,13 @@ def _means(
     count: StationCount,
     mounts: Mounts,
 ) -> Means:
+    from grange.engines.strays import STATION_MARKER
     from grange.worker.station.benches import Workers
-    from grange.worker.station.home import MARK
     from grange.worker.station.works import Means
 
     workers = Workers(
         command=(sys.executable, "-m", "grange.worker"),
-        environment=((MARK, home.mark),),
+        environment=((STATION_MARKER, home.mark),),
         withheld=WITHHELD | _OF_BUCKETS,
         lease_seconds=papers.lease_seconds,
         recycle_bytes=settings.recycle_bytes,

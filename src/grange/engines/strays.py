@@ -9,6 +9,8 @@ from contextlib import suppress
 
 # Every process that a worker starts has this in its environment, with the worker's own mark.
 MARKER = "GRANGE_WORKER"
+# Those of a machine that works for others have this too, with the mark of its program.
+STATION_MARKER = "GRANGE_STATION"
 
 # Killed processes are gone within milliseconds. One that waits for a disk may
 # take longer; it is not waited for, since it can do no more.

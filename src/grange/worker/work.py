@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import tempfile
 from collections import defaultdict
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from grange.core.tasks import Job, Task, part_token, staging_token
 from grange.engines.register import Register
-from grange.engines.strays import MARKER
+from grange.engines.strays import MARKER, STATION_MARKER
 from grange.errors import PipelineFailed
 from grange.storage import Store, Stored
 from grange.worker.kept import Kept
@@ -94,7 +95,9 @@ class TaskWork:
     @property
     def marker(self) -> dict[str, str]:
         """What stray processes are found by."""
-        return {MARKER: self._identity.marker}
+        marks = {MARKER: self._identity.marker}
+        station = os.environ.get(STATION_MARKER)
+        return marks | {STATION_MARKER: station} if station else marks
 
     def progress(self, fraction: float) -> None:
         """Write it where the engine sees it."""

@@ -156,8 +156,7 @@ class Exchange:
         works.journal.take(batch.job.run, [(one.id, one.epoch) for one in fresh])
         delivery.accept()
         if fresh:
-            if batch.job.run not in works.holding.runs():
-                self._words.say(f"works on run {batch.job.run} ({batch.job.pipeline})")
+            self._words.once(f"works on run {batch.job.run} ({batch.job.pipeline})")
             works.appetite.came(len(fresh))
             works.labour.take(route, fresh, needs_of(delivery.shape))
         if works.appetite.is_slow:

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from grange.core.ids import new_id
-from grange.engines.strays import kill_strays
+from grange.engines.strays import STATION_MARKER, kill_strays
 from grange.errors import Conflict, SettingInvalid
 
-# Every process that a station's workers start has this in its environment, with the home's mark.
-MARK = "GRANGE_STATION"
 _MARK_NAME = "mark"
 _LOCK_NAME = "lock"
 PRIVATE = 0o700
@@ -95,7 +93,7 @@ def open_home(folder: Path) -> Iterator[Home]:
             hint = "For a second one on one machine give it a home of its own: GRANGE_HOME"
             raise Conflict(message, hint=hint) from error
         home = Home(folder, _mark(folder))
-        kill_strays(home.mark, variable=MARK)
+        kill_strays(home.mark, variable=STATION_MARKER)
         yield home
     finally:
         os.close(lock)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from grange.client.schemas.workers import Facts, Joined
 from grange.client.workers import join, parse_line
-from grange.errors import CredentialsInvalid, RequestInvalid, ServerError, SettingInvalid
+from grange.errors import CredentialsInvalid, GrangeError, RequestInvalid, SettingInvalid
 from grange.worker.station.home import Home
 from grange.worker.station.link import Link
 from grange.worker.station.papers import Papers, forget_papers, read_papers, write_papers
@@ -59,8 +59,8 @@ def _renewed(home: Home, known: Papers) -> Papers:
         joined = link.renew()
     except CredentialsInvalid:
         raise
-    except ServerError:
-        # The broker may be there all the same.
+    except GrangeError:
+        # The server is away, or its broker is: what is known may do all the same.
         return known
     finally:
         link.close()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from grange.core.tasks import Job, job_from_json, job_to_json
 from grange.errors import GrangeError
-from grange.storage import file_uri, open_store
+from grange.storage import file_uri
+from grange.storage.s3client import S3Client, is_s3, parse_s3
 from grange.worker.station.home import PRIVATE, Home
 from grange.worker.station.mounts import Mounts
 
@@ -119,10 +120,10 @@ class Routes:
 
 def _reaches(store: str) -> bool:
     """Whether this machine has what it takes to speak to the bucket itself."""
-    if not store.lower().startswith("s3://"):
+    if not is_s3(store):
         return False
     try:
-        open_store(store)
+        S3Client(parse_s3(store).bucket).check()
     except GrangeError:
         return False
     return True
