@@ -103,7 +103,7 @@ def work(
             idle_seconds=choices.idle_seconds,
             version=version("grange"),
             metrics_url=_metrics_url(papers.server, port),
-            node_port=node_port(),
+            node_port=node_port(settings.node_port),
         )
         return asyncio.run(_run(papers, means, habits, say, stop))
 

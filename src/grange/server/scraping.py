@@ -27,7 +27,7 @@ def targets(parts: Parts, *, host: str, scheme: str) -> list[JSON]:
         host=host,
         # A proxy that speaks HTTPS hands requests on without it.
         scheme=public.scheme if public.netloc == host else scheme,
-        node_port=node_port(settings.node_port) if settings.node_port else 0,
+        node_port=node_port(settings.node_port),
         engine=settings.engine,
     )
     return groups(place, machines(parts))
