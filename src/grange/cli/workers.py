@@ -148,7 +148,9 @@ def drain(
 
 def rename(
     worker: WorkerArgument,
-    name: Annotated[str, typer.Argument(metavar="NAME", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", show_default=False, help="What it is called then.")
+    ],
     json: Json = False,
 ) -> None:
     """Give a worker another name."""

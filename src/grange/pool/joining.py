@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 KEY_PREFIX = "grangeworker"
 KEY_PARTS = 3
 LONGEST_KEY = 200
+LONGEST_ADDRESS = 64
 # For how long this process may not know what another one did to a worker.
 TRUST_SECONDS = 2.0
 _VERSION = version("grange")
@@ -159,9 +160,10 @@ class Joining(Basis):
             self._trusted[hashed] = (worker, now + TRUST_SECONDS)
         return worker
 
-    def beat(self, worker: Worker, said: Mapping[str, JSON]) -> Orders:
+    def beat(self, worker: Worker, said: Mapping[str, JSON], place: Place | None = None) -> Orders:
         """Note that a worker is there and what it does; the answer says what is wanted of it."""
-        self._beats.put(worker, said, now=self._clock())
+        address = place.address[:LONGEST_ADDRESS] if place else worker.address
+        self._beats.put(worker, {**said, "address": address}, now=self._clock())
         return Orders(
             state=worker.state,
             misfit=misfit(

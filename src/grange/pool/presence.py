@@ -108,6 +108,7 @@ def _columns(worker: Worker, said: Mapping[str, JSON], rate: float) -> dict[str,
         "version": said.get("version") or worker.version,
         "protocol": said.get("protocol", worker.protocol),
         "metrics_url": said.get("metrics_url") or worker.metrics_url,
+        "address": said.get("address") or worker.address,
     }
     rest = {name: value for name, value in said.items() if name not in own}
     return {**own, "beat": {**rest, "per_minute": round(rate, 3)}}

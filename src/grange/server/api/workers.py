@@ -86,9 +86,11 @@ def renew_worker(request: Request, worker: Working, here: Here) -> schemas.Joine
 
 
 @router.post("/me/beat")
-def beat_worker(body: schemas.Beat, worker: Working, here: Here) -> schemas.Orders:
+def beat_worker(
+    body: schemas.Beat, worker: Working, here: Here, place: Whereabouts
+) -> schemas.Orders:
     """For a worker: say that it is there and what it does, and hear what is wanted of it."""
-    orders = here.workers.beat(worker, body.model_dump())
+    orders = here.workers.beat(worker, body.model_dump(), place)
     return schemas.Orders(
         state=orders.state.value,
         beat_seconds=BEAT_SECONDS,
