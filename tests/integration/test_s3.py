@@ -254,6 +254,12 @@ def test_videos_in_a_bucket_have_the_results_of_videos_on_a_disk(
         there = scene.run(*command, timeout=120)
         assert 3 == there.returncode, there.stderr
 
+        assert 0 == scene.run("export", "last", "--to", "csv", "--out", "there").returncode
+        scene.variables, scene.home = {}, scene.folder / "home"
+        assert 0 == scene.run("export", "last", "--to", "csv", "--out", "here").returncode
+        assert outputs(scene.folder / "here") == outputs(scene.folder / "there")
+        scene.home = scene.folder / "other"
+
         control, results = outputs(scene.out), _results(bucket)
         assert {one for one in control if not one.startswith("report/review/")} <= results.keys()
         assert control == results

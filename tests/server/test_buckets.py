@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
+from pathlib import Path
 
 import pytest
 
@@ -87,6 +92,46 @@ def test_without_a_setting_no_bucket_may_be_used(serving: Start, bucket: Bucket)
     with serving() as server, closing(scene.set_up(server)) as admin:
         answer = admin.post("/runs", json=_request(f"{bucket.url}/in"))
         assert "inputs.invalid" == answer.json()["code"]
+
+
+def test_the_command_needs_no_keys_of_its_own(
+    serving: Start, bucket: Bucket, tmp_path: Path
+) -> None:
+    """The server's do the work; results are brought to a folder, as those of files are."""
+    for name, content in TEXTS.items():
+        bucket.put(f"in/{name}", content)
+    with serving(GRANGE_BUCKETS=f"{bucket.url}/in") as server:
+        with closing(scene.set_up(server)) as admin:
+            body = {"name": "t", "scopes": ["read", "run", "admin"]}
+            token = admin.post("/tokens", json=body).json()["text"]
+        variables = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            "GRANGE_SERVER": server.url,
+            "GRANGE_TOKEN": token,
+        }
+
+        def grange(*words: str) -> subprocess.CompletedProcess[str]:
+            command = [sys.executable, "-m", "grange", "map", "cat {input} > {output}/copy"]
+            return subprocess.run(
+                [*command, *words, "--json"],
+                check=False,
+                capture_output=True,
+                text=True,
+                env=variables,
+                cwd=tmp_path,
+                timeout=60,
+            )
+
+        planned = grange(f"{bucket.url}/in", "--out", "out", "--dry-run")
+        done = grange(f"{bucket.url}/in", "--out", "out")
+        to_bucket = grange(f"{bucket.url}/in", "--out", f"{bucket.url}/out")
+        mixed = grange(f"{bucket.url}/in", ".", "--out", "other")
+
+    assert (3, 6) == tuple(json.loads(planned.stdout)[name] for name in ("items", "bytes"))
+    assert 0 == done.returncode, done.stderr
+    assert TEXTS == {name: (tmp_path / "out" / name / "copy").read_bytes() for name in TEXTS}
+    assert "brought to a folder" in to_bucket.stdout
+    assert "run of each" in mixed.stdout
 
 
 def _check_no_secrets(bucket: Bucket, *told: str | bytes) -> None:
