@@ -50,8 +50,11 @@ class Care:
             self._full = True
             self._words.trouble(DISK, f"nothing new is taken. {reason}")
 
-    def look(self) -> None:
-        """See how much room there is."""
+    def look(self, trouble: str = "") -> None:
+        """See how much room there is; `trouble` is what keeps the journal from being written."""
+        if trouble:
+            self.filled(f"{self._home.folder}: {trouble}.")
+            return
         try:
             status = os.statvfs(self._home.folder)
         except OSError as error:

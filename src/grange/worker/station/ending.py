@@ -178,7 +178,8 @@ class Ending:
 
     async def _clear(self, held: Held) -> None:
         def clear() -> None:
-            held.hold.close()
+            if held.hold is not None:
+                held.hold.close()
             self._carrier.clear(held.route, *held.key)
 
         await self._errands.blocking(clear)

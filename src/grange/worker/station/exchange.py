@@ -88,13 +88,18 @@ class Exchange:
                 on_health=self._health_changed,
             ) as intake:
                 self._intake = intake
-                taking = asyncio.create_task(self._take_all(intake))
+                both = [
+                    asyncio.create_task(one)
+                    for one in (self._take_all(intake), self._renewed(intake))
+                ]
                 try:
-                    await self._renewed(intake)
+                    done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                    for one in done:
+                        one.result()
                 finally:
-                    taking.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await taking
+                    for one in both:
+                        one.cancel()
+                    await asyncio.gather(*both, return_exceptions=True)
 
     async def beat(self) -> None:
         """Say what is held and how the station is, again and again, until cancelled."""

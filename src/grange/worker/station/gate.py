@@ -54,7 +54,8 @@ class Gate:
         if not self._waiting:
             return None
         task, needs = next(iter(self._waiting.items()))
-        place = self._room.admit(task, needs)
+        # As long as some are behind there is no room; to find that out again costs time.
+        place = None if self._behind else self._room.admit(task, needs)
         if place is None:
             if self._large or not is_small(needs):
                 return None
@@ -72,11 +73,12 @@ class Gate:
             return
         self._large.discard(task)
         self._room.leave(task)
-        while self._behind:
-            first, needs = next(iter(self._behind.items()))
+        # Nobody but such as can be done everywhere is behind, so the next one fits.
+        if self._behind:
+            first, needs = self._behind.popitem(last=False)
             if self._room.admit(first, needs) is None:
-                return
-            del self._behind[first]
+                self._behind[first] = needs
+                self._behind.move_to_end(first, last=False)
 
 
 def is_small(needs: Needs) -> bool:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from grange.core.resources import Needs
@@ -36,7 +36,7 @@ class Held:
     phase: Phase
     since: float
     local: Task | None = None
-    hold: ExitStack = field(default_factory=ExitStack)
+    hold: ExitStack | None = None
     gpus: tuple[int, ...] = ()
     # Whether a mount can be to blame for what goes wrong with it.
     is_mounted: bool = True
@@ -64,7 +64,7 @@ class Holding:
         """Hold nothing."""
         self._held: dict[int, Held] = {}
         self._phases: Counter[Phase] = Counter()
-        self._ended: dict[tuple[int, int], None] = {}
+        self._ended: OrderedDict[tuple[int, int], None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -113,4 +113,4 @@ class Holding:
         self._phases[held.phase] -= 1
         self._ended[held.key] = None
         if len(self._ended) > _REMEMBERED:
-            del self._ended[next(iter(self._ended))]
+            self._ended.popitem(last=False)

@@ -20,6 +20,8 @@ from grange.core.tasks import JSON, Outcome, outcome_from_json, outcome_to_json
 # A journal that has grown by so much is written anew, with what is unsettled alone.
 COMPACT_BYTES = 4 << 20
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass(slots=True)
 class Entry:
@@ -71,8 +73,13 @@ class Journal:
 
     def end(self, run: str, outcomes: Iterable[Outcome], *, carried: bool) -> None:
         """This came of tasks."""
-        said = [outcome_to_json(outcome) for outcome in outcomes]
-        self._say({"ended": run, "outcomes": said, "carried": carried})
+        said = []
+        for outcome in outcomes:
+            key = outcome.task, outcome.epoch
+            entry = self._entries.setdefault(key, Entry(run, *key))
+            entry.outcome, entry.carried = outcome, carried
+            said.append(outcome_to_json(outcome))
+        self._write({"ended": run, "outcomes": said, "carried": carried})
 
     def settle(self, tasks: Iterable[tuple[int, int]]) -> None:
         """Nobody waits for these any more: they are confirmed, or unwanted."""
@@ -82,6 +89,11 @@ class Journal:
                 os.ftruncate(self._file, 0)
                 self._size = 0
         elif self._size > COMPACT_BYTES:
+            self._rewrite()
+
+    def mend(self) -> None:
+        """Try again to write what could not be written."""
+        if self.broken:
             self._rewrite()
 
     def close(self) -> None:
@@ -121,7 +133,7 @@ class Journal:
         if self._file is None:
             return
         # Each line begins a new one, in case the one before was cut off by a full disk.
-        data = b"\n" + json.dumps(line, separators=(",", ":")).encode()
+        data = b"\n" + _encode(line).encode()
         try:
             written = os.write(self._file, data)
             self._size += written
@@ -130,10 +142,13 @@ class Journal:
             self.broken = str(error.strerror)
 
     def _load(self) -> None:
-        with suppress(FileNotFoundError), self._path.open("rb") as file:
-            for line in file:
-                with suppress(ValueError, KeyError, TypeError):
-                    self._follow(json.loads(line))
+        try:
+            with self._path.open("rb") as file:
+                for line in file:
+                    with suppress(ValueError, KeyError, TypeError):
+                        self._follow(json.loads(line))
+        except OSError:
+            return  # There is none, or the disk has lost it: the leases say the same, only later.
 
     def _rewrite(self) -> None:
         """Write what is unsettled alone, whole or not at all."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import StrEnum
 
 from grange.core.tasks import Outcome, OutcomeState
@@ -70,5 +69,6 @@ def given_back(outcome: Outcome) -> Outcome:
 
 
 def named(outcome: Outcome, station: str) -> Outcome:
-    """The outcome with a name of its worker that says the machine, too."""
-    return replace(outcome, worker=f"{station}/{outcome.worker}" if outcome.worker else station)
+    """The outcome, now with a name of its worker that says the machine, too."""
+    outcome.worker = f"{station}/{outcome.worker}" if outcome.worker else station
+    return outcome

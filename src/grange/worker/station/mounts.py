@@ -41,6 +41,8 @@ class Mounts:
         self._probes = tuple(probes)
         self._elsewhere = dict(elsewhere or {})
         self._shared: tuple[tuple[str, str], ...] = ()
+        # What URIs of shared folders begin with that have the same name here.
+        self._same: tuple[str, ...] = ()
 
     @property
     def shared(self) -> tuple[str, ...]:
@@ -51,6 +53,9 @@ class Mounts:
         """Look for all probe files again."""
         proofs = [self._proof(path, words) for path, words in self._probes]
         self._shared = tuple((one.there, one.here) for one in proofs if one.seen)
+        self._same = tuple(
+            os.path.join(file_uri(Path(there)), "") for there, here in self._shared if there == here
+        )
         return proofs
 
     def here(self, uri: str) -> Path | None:
@@ -72,6 +77,9 @@ class Mounts:
 
     def uri_here(self, uri: str, *, write: bool = False) -> str | None:
         """The URI under which this machine sees it; None where it doesn't, or can't write there."""
+        if not write and uri.startswith(self._same) and "/." not in uri and "%2" not in uri:
+            # The usual case, of which there are very many: nothing in it can lead elsewhere.
+            return uri
         path = self.here(uri)
         if path is None or (write and not _writable(path)):
             return None

@@ -129,9 +129,8 @@ class Works:
 
     async def look_after(self) -> None:
         """See to the machine, now and then."""
-        self.care.look()
-        if self.journal.broken:
-            self.care.filled(f"{self.journal.broken}.")
+        self.journal.mend()
+        self.care.look(self.journal.broken)
         if await self.care.prove_now_and_then():
             self.routes.forget()
         await self.care.clear(self._runs)
