@@ -120,6 +120,22 @@ def slots_here(workers: int, needs: Needs) -> int:
     return max(1, slots)
 
 
+def check_engine(settings: Settings) -> None:
+    """See that the engine which is set can be used here; whether it can be reached is told later.
+
+    Raises:
+        ExtraMissing: What it needs is not installed.
+        SettingInvalid: Its address is none.
+    """
+    if settings.engine != LOCAL:
+        from grange.engines import make_engine
+
+        lease = settings.lease_seconds
+        make_engine(
+            settings.engine, run="", site="check", needs=Needs(), lease_seconds=lease
+        ).close()
+
+
 class Standing:
     """Tells the server how the engine stands: the process that drives runs writes it down."""
 

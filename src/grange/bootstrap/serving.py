@@ -65,12 +65,15 @@ def open_server(settings: Settings) -> Iterator[Server]:
 
     Raises:
         SettingInvalid: It can't listen as it is told to.
+        ExtraMissing: What the engine that is set needs is not installed.
         Conflict: Another server has this home.
     """
     from grange.bootstrap.driving import Driver
+    from grange.bootstrap.engines import check_engine
     from grange.bootstrap.pooling import keep_address
     from grange.server.serving import listen
 
+    check_engine(settings)
     make_home(settings.home)
     with ExitStack() as opened:
         opened.enter_context(_lock(settings.home))

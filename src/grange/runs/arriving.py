@@ -62,6 +62,7 @@ class Scout:
         self._every = every_seconds
         self._once = once
         self._told = told
+        self._arrived: Callable[[], object] = _nobody
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._stamps: dict[str, int] = {}
@@ -148,6 +149,10 @@ class Scout:
                 and self._looked
                 and not (self._candidates or self._fetching or self._ready)
             )
+
+    def call(self, arrived: Callable[[], object]) -> None:
+        """Call this whenever something has been fetched."""
+        self._arrived = arrived
 
     # ---- looking
 
@@ -265,11 +270,12 @@ class Scout:
                 if arrival is not None:
                     self._ready.append(arrival)
                     self._rests.pop(item.path, None)
-                    continue
-                # As if it had not been seen: the next look finds it as it is then.
-                self._stamps.pop(item.path, None)
-                self._flying.discard(item.path)
-                self._left_out += self._once
+                else:
+                    # As if it had not been seen: the next look finds it as it is then.
+                    self._stamps.pop(item.path, None)
+                    self._flying.discard(item.path)
+                    self._left_out += self._once
+            self._arrived()
 
     def _put_off(self, path: str) -> None:
         with self._lock:
@@ -304,6 +310,10 @@ class Scout:
                 self._noted.add(note)
             if is_new:
                 self._told(note)
+
+
+def _nobody() -> None:
+    """Nobody waits for arrivals yet."""
 
 
 def _words(error: Exception) -> str:

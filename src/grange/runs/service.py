@@ -46,7 +46,7 @@ CUT_OFF_SECONDS = 86_400.0
 class Runs(Reads):
     """The runs of one ledger. Safe to use from several threads and processes at once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is a setting
         self,
         database: Database,
         *,

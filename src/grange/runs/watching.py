@@ -49,6 +49,9 @@ class Feed(Protocol):
     def is_over(self) -> bool:
         """Whether nothing will come any more."""
 
+    def call(self, arrived: Callable[[], object]) -> None:
+        """Call this, from any thread, whenever something has come."""
+
 
 class Watcher:
     """Holds one growing run after another for one driver, which stays the same."""
@@ -109,6 +112,8 @@ class _Growing(Dispatcher):
     ) -> None:
         super().__init__(database, engine, driven, grip, observer)
         self._feed = feed
+        # What arrives is not kept waiting for the end of a turn.
+        feed.call(engine.ring)
         self._account = _Account(database, driven)
 
     def run(self, stop: threading.Event) -> RunState:
