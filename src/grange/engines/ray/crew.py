@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import atexit
 import itertools
-import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection
-from concurrent.futures import Future
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
-from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
 from grange.core.resources import Needs
-from grange.core.tasks import JSON, Batch
+from grange.core.tasks import Batch
 from grange.engines.base import Health, WorkerView
 from grange.engines.ray import joining
-from grange.engines.ray.host import PROTOCOL, Terms
-from grange.engines.ray.post import Post, Seat
+from grange.engines.ray.host import Terms
+from grange.engines.ray.post import Seat
+from grange.engines.ray.posts import KEEP_SECONDS, Posts
 from grange.errors import EngineError, ExtraMissing, GrangeError, WorkerStartFailed
 
 # How often the crew is looked after when nothing else wakes its thread.
@@ -33,13 +30,7 @@ CARE_SECONDS = 0.25
 # How often the cluster is asked how many workers it has room for.
 COUNT_SECONDS = 10.0
 MOST_WORKERS: Final = 1024
-# Actors stay for so long after the last engine has closed, with their models loaded.
-KEEP_SECONDS = 30.0
-# An actor of which nothing was heard for so many leases is killed.
-PATIENCE_LEASES = 3.0
-# Actors that end so often in a row before their first report will not do better the next time.
-START_TRIES = 3
-# How long an actor may take to end its worker.
+# How long actors may take to end their workers.
 CLOSE_SECONDS = 5.0
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -49,7 +40,11 @@ WAIT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Which actors are wanted: where, for what needs, how many (None: as many as have room)."""
+    """Which actors are wanted: where, for what needs, how many.
+
+    Without a number there are as many as the tasks that are out, and no more
+    than the cluster has room for.
+    """
 
     address: str
     needs: Needs
@@ -65,20 +60,16 @@ class Crew:
         self.order = order
         self.lock = threading.Condition(threading.RLock())
         self.over = False
+        self.is_busy = False
         self._seats: list[Seat] = []
-        self._posts: list[Post] = []
-        self._events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._numbers = itertools.count(1)
         self._seat_numbers = itertools.count(1)
-        self._giving: set[Post] = set()
+        self._posts = Posts(order.needs, order.terms, fail=self._fail, changed=self._change)
         self._joined = False
         self._health = Health("down", time.time(), "The Ray cluster is being joined.")
-        self._early_deaths = 0
         self._pause_seconds = 0.0
         self._next_count = 0.0
-        self._wanted = 0
-        self._empty_since = time.monotonic()
-        self._alone_since = time.monotonic()
+        self._most = order.workers or 1
+        self._empty_since = self._alone_since = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="ray", daemon=True)
 
     # ---- for engines
@@ -103,21 +94,13 @@ class Crew:
                 self._seats.remove(seat)
             self._alone_since = time.monotonic()
 
-    def dismiss(self, *, whatever: bool = False) -> None:
-        """End now, unless an engine is there; returns when that is done."""
-        with self.lock:
-            self.over = self.over or whatever or not self._seats
-            started = self._thread.is_alive()
-        if self.over and started:
-            self._events.put(None)
-            self._thread.join(2 * CLOSE_SECONDS)
-
     def publish(self, seat: Seat, batch: Batch) -> None:
         """Queue tasks, and give them to those who have room."""
         with self.lock:
             job = batch.job
             seat.queue.extend([(job, task) for task in batch.tasks])
-            self._feed()
+            self._posts.feed(self._seats)
+        self._posts.events.put(None)
 
     def abandon(self, seat: Seat, tasks: Collection[int]) -> None:
         """Drop them from the queue, and have them stopped where they are."""
@@ -128,30 +111,20 @@ class Crew:
                 seat.queue.clear()
                 seat.queue.extend(kept)
             seat.outcomes = [one for one in seat.outcomes if one.task not in unwanted]
-            for post in self._posts:
-                hit = [one for one in unwanted & post.held.keys() if post.held[one].seat is seat]
-                if hit:
-                    post.drop(hit)
-                    seat.held.difference_update(hit)
-                    self._tell(post)
+            self._posts.drop(seat, unwanted)
 
     def room(self, seat: Seat) -> int:
         """How many more tasks this engine could have out if it were alone."""
         with self.lock:
-            posts = max(len(self._posts), self.order.workers or 1)
             # One helping is with the actor, the next one is at hand.
-            return max(0, posts * (1 + (seat.window > 1)) * seat.window - seat.out)
+            return max(0, self._most * (1 + (seat.window > 1)) * seat.window - seat.out)
 
     def alive(self, seat: Seat) -> list[int]:
-        """What is queued, and what is held by actors that show signs of life.
-
-        While the cluster can't be reached, all of it: nobody else could have it.
-        """
+        """What is queued, and what is held by actors that show signs of life."""
         with self.lock:
             held = set(seat.held)
-            if self._joined:
-                for post in self._posts:
-                    held.difference_update(post.stale(self.order.terms.lease_seconds))
+            for post in self._posts:
+                held.difference_update(post.stale(self.order.terms.lease_seconds))
             return [*(task.id for _, task in seat.queue), *held]
 
     def views(self) -> list[WorkerView]:
@@ -163,6 +136,15 @@ class Crew:
         """Whether there are workers to be reached."""
         with self.lock:
             return self._health
+
+    def dismiss(self, *, whatever: bool = False) -> None:
+        """End now, unless an engine is there; returns when that is done."""
+        with self.lock:
+            self.over = self.over or whatever or not self._seats
+            started = self._thread.is_alive()
+        if self.over and started:
+            self._posts.events.put(None)
+            self._thread.join(2 * CLOSE_SECONDS)
 
     # ---- the thread
 
@@ -180,9 +162,8 @@ class Crew:
             return True
         if self._joined:
             self._lose_all()
-        workers = self.order.workers or MOST_WORKERS
         try:
-            joining.join(self.order.address, workers=workers)
+            joining.join(self.order.address, self.order.needs, self.order.workers)
         except (ExtraMissing, WorkerStartFailed):
             raise
         except EngineError as error:
@@ -191,37 +172,41 @@ class Crew:
             self._say_down(str(error))
             self._rest()
             return False
-        if not self._joined:
-            # Said after Ray was imported, and so done before it ends by itself.
+        if not self._pause_seconds:
+            # Said after Ray was imported, and so done before that ends by itself.
             atexit.register(self.dismiss, whatever=True)
         self._joined = True
-        self._pause_seconds = 0.0
         return True
 
     def _turn(self) -> None:
         now = time.monotonic()
         if now >= self._next_count:
             self._next_count = now + COUNT_SECONDS
-            most = self.order.workers or MOST_WORKERS
-            wanted = most if self.order.workers else joining.fitting(self.order.needs, most)
+            most = self.order.workers or joining.fitting(self.order.needs, MOST_WORKERS)
             with self.lock:
-                self._wanted = wanted
+                self._most = most
         with self.lock:
-            for post in [one for one in self._posts if not one.closing]:
-                self._watch(post)
-            for _ in range(self._wanted - len(self._posts)):
-                self._hire()
-            self._say_up()
+            self._posts.watch()
+            self._resize()
+            self._posts.feed(self._seats)
+            self._say_up(now)
         self._wait(CARE_SECONDS)
+
+    def _resize(self) -> None:
+        out = sum(seat.out for seat in self._seats)
+        self.is_busy = out > 0
+        # Work of other kinds has its part of the cluster, even if it came later.
+        share = self.order.workers or max(1, self._most // max(1, _busy(self.order.address)))
+        self._posts.resize(self.order.workers or min(out, share), share)
 
     def _wait(self, seconds: float) -> None:
         with suppress(queue.Empty):
-            event = self._events.get(timeout=seconds)
+            event = self._posts.events.get(timeout=seconds)
             while True:
                 if event is not None:
                     with self.lock:
                         event()
-                event = self._events.get_nowait()
+                event = self._posts.events.get_nowait()
 
     def _rest(self) -> None:
         doubled = max(FIRST_PAUSE_SECONDS, 2 * self._pause_seconds)
@@ -240,112 +225,29 @@ class Crew:
     def _end(self) -> None:
         """Let the actors end, and leave the cluster."""
         with self.lock:
-            posts, self._posts = self._posts, []
-            left = set(posts)
-            for post in posts:
-                post.closing = True
-                gone = self._later(lambda post, _: left.discard(post), post)
-                self._call(partial(post.actor.close, gone))
+            self._posts.dismiss()
         until = time.monotonic() + CLOSE_SECONDS
-        while left and time.monotonic() < until:
+        while len(self._posts) and time.monotonic() < until:
             self._wait(CARE_SECONDS)
-        for post in posts:
-            post.actor.kill()
+        with self.lock:
+            self._posts.kill()
         if self._joined:
             self._joined = False
             joining.leave()
 
-    # ---- actors, under the lock
+    # ---- saying how it is
 
-    def _hire(self) -> None:
-        post = Post(next(self._numbers), joining.Actor(self.order.terms, self.order.needs))
-        self._posts.append(post)
-        self._ask(post)
-
-    def _ask(self, post: Post) -> None:
-        heard = self._later(self._hear, post)
-        self._call(partial(post.actor.call, "report", post.seen, heard))
-
-    def _tell(self, post: Post) -> None:
-        """Say what there is to say, unless it has not taken in the last yet: order matters."""
-        if post in self._giving or post.closing:
-            return
-        message = post.message()
-        if message is not None:
-            self._giving.add(post)
-            data = json.dumps(message, separators=(",", ":")).encode()
-            self._call(partial(post.actor.call, "give", data, self._later(self._told, post)))
-
-    def _told(self, post: Post, future: Future[Any]) -> None:
-        self._giving.discard(post)
-        # That it has ended is said by its report too.
-        if post in self._posts and future.exception() is None:
-            self._tell(post)
-
-    def _hear(self, post: Post, future: Future[Any]) -> None:
-        if post not in self._posts:
-            return
-        error = future.exception()
-        if error is not None:
-            self._mourn(post, joining.of_actor(error))
-            return
-        data = json.loads(future.result())
-        if data["protocol"] != PROTOCOL:
-            self._fail(_other_version(data))
-        elif "broken" in data:
-            self._mourn(post, data["broken"])
-        else:
-            self._early_deaths = 0
-            post.hear(data)
-            self._ask(post)
-            self._feed()
-            self.lock.notify_all()
-
-    def _feed(self) -> None:
-        seats = [seat for seat in self._seats if seat.queue]
-        ready = [post for post in self._posts if post.ready]
-        for post in ready:
-            for seat in seats:
-                # A share for everyone: at a run's end the last tasks are spread over all workers.
-                share = -(-len(seat.queue) // len(ready))
-                count = min(-(-post.appetite(seat) // len(seats)), share)
-                if count > 0:
-                    post.hold(seat, seat.pick(count))
-            # Whoever was first is the last one at the next actor.
-            seats = seats[1:] + seats[:1]
-            self._tell(post)
-
-    def _watch(self, post: Post) -> None:
-        lease = self.order.terms.lease_seconds
-        if post.ready and post.silent_seconds() > PATIENCE_LEASES * lease:
-            self._mourn(post, "The actor gave no sign of life any more and was killed.")
-
-    def _mourn(self, post: Post, words: str) -> None:
-        """An actor has ended, or is to end of its silence."""
-        self._posts.remove(post)
-        self._giving.discard(post)
-        post.actor.kill()
-        post.lose(f"The worker's actor has ended: {words}", blameless=False)
-        self._feed()
+    def _change(self) -> None:
+        self._posts.feed(self._seats)
         self.lock.notify_all()
-        if not post.ready:
-            self._early_deaths += 1
-            if self._early_deaths >= START_TRIES:
-                message = f"Workers on the Ray cluster end before they do any work: {words}"
-                self._fail(WorkerStartFailed(message, hint="See: ray status"))
 
     def _lose_all(self) -> None:
-        """The cluster is out of reach: what was there the ledger may give out again."""
+        """The cluster is out of reach."""
+        self._joined = False
         with self.lock:
-            for post in self._posts:
-                post.lose("", blameless=True)
-            self._posts, self._joined = [], False
-            self._giving.clear()
-            self.lock.notify_all()
+            self._posts.lose()
         self._say_down("The connection to the Ray cluster has broken.")
         joining.leave()
-
-    # ---- saying how it is
 
     def _fail(self, error: GrangeError) -> None:
         """Nothing can be done: whoever collects hears of it."""
@@ -360,25 +262,13 @@ class Crew:
             since = self._health.since if self._health.state == "down" else time.time()
             self._health = Health("down", since, reason)
 
-    def _say_up(self) -> None:
-        now = time.monotonic()
-        if any(post.ready for post in self._posts):
+    def _say_up(self, now: float) -> None:
+        if not len(self._posts) or any(post.ready for post in self._posts):
             self._empty_since = now
             if self._health.state == "down":
                 self._health = Health("up", time.time())
         elif now - self._empty_since > WAIT_SECONDS:
             self._say_down("The Ray cluster has no room for workers with what the run needs.")
-
-    def _later(
-        self, do: Callable[[Post, Future[Any]], None], post: Post
-    ) -> Callable[[Future[Any]], None]:
-        """Have the crew's thread do it once the answer is there."""
-        return lambda future: self._events.put(partial(do, post, future))
-
-    def _call(self, call: Callable[[], None]) -> None:
-        """Say something to an actor; one that is out of reach is noticed elsewhere."""
-        with suppress(Exception):  # Ray has many kinds of errors for what is gone
-            call()
 
 
 _crews: dict[Order, Crew] = {}
@@ -403,7 +293,8 @@ def enter_crew(order: Order, seat: Seat) -> Crew:
         return crew
 
 
-def _other_version(data: JSON) -> WorkerStartFailed:
-    there, here = data["versions"]["grange"], version("grange")
-    message = f"The machines of the Ray cluster have Grange {there}, this one has {here}."
-    return WorkerStartFailed(message, hint=f"Install there: pip install 'grange=={here}'")
+def _busy(address: str) -> int:
+    """How many kinds of work there are for one cluster."""
+    with _crews_lock:
+        crews = [crew for crew in _crews.values() if crew.order.address == address]
+    return sum(crew.is_busy and not crew.over for crew in crews)

@@ -43,7 +43,7 @@ class RayEngine(Engine):
     def room(self) -> int:
         """How many more tasks keep every worker fed for a while."""
         if self._crew is None:
-            return 2 * (self._order.workers or 1)
+            return self._order.workers or 1
         return self._crew.room(self._seat)
 
     def publish(self, batch: Batch) -> None:

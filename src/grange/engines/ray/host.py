@@ -9,6 +9,7 @@ actor with it.
 from __future__ import annotations
 
 import json
+import os
 import platform
 import queue
 import sys
@@ -26,6 +27,7 @@ PROTOCOL: Final = 1
 WORKER: Final = ("-m", "grange.worker")
 # How soon an actor notices what its worker does, where nothing wakes it.
 LOOK_SECONDS = 0.1
+_SECRETS = ("DATABASE", "ENGINE", "KEY", "PASSWORD", "SECRET", "SESSIONS", "TOKEN")
 # Jobs that are known again when more of their tasks come.
 KNOWN_JOBS = 16
 
@@ -51,7 +53,7 @@ class WorkerHost:
             workers=1,
             lease_seconds=terms.lease_seconds,
             recycle_bytes=terms.recycle_bytes,
-            withheld=terms.withheld,
+            withheld=[*terms.withheld, *filter(_is_secret, os.environ)],
         )
         self._orders: queue.SimpleQueue[JSON] = queue.SimpleQueue()
         self._seats: dict[int, int] = {}  # by task: which engine wants to hear of it
@@ -177,3 +179,8 @@ class WorkerHost:
     def _wake(self) -> None:
         self._is_news = True
         self._news.notify_all()
+
+
+def _is_secret(name: str) -> bool:
+    """Whether a variable opens something of a server's, from whose environment Ray has it."""
+    return name.startswith("GRANGE_") and any(word in name for word in _SECRETS)

@@ -7,6 +7,7 @@ first, and closed when the last one leaves.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shutil
 import sys
@@ -25,7 +26,8 @@ from typing import Any, Final
 from grange.core.resources import Needs
 from grange.core.tasks import JSON
 from grange.engines.ray.host import Terms, WorkerHost
-from grange.errors import EngineError, ExtraMissing
+from grange.errors import EngineError, ExtraMissing, WorkerStartFailed
+from grange.settings import usable_cores
 
 # The name of a cluster that is started here, and ends with this process.
 LOCAL: Final = "ray"
@@ -64,22 +66,25 @@ def check_there() -> None:
         raise ExtraMissing(message, hint="Install it: pip install 'grange[ray]'")
 
 
-def join(address: str, *, workers: int) -> None:
-    """Join the cluster of this address, or start one here with room for so many workers.
+def join(address: str, needs: Needs, workers: int | None) -> None:
+    """Join the cluster of this address, or start one here, with room for so many workers.
+
+    Without a number of workers, one that is started has the cores of this machine.
 
     Each call wants a `leave`. Takes seconds when nobody has joined before.
 
     Raises:
         ExtraMissing: Ray is not installed.
-        EngineError: The cluster is not reached or has other versions, or this
-            process has joined another one.
+        WorkerStartFailed: The cluster has other versions than this process.
+        EngineError: It is not reached, or this process has joined another one.
     """
     check_there()
     with _lock:
         if _open and not _is_connected():
             _end(_open.pop())
         if not _open:
-            _open.append(_connect(address, workers))
+            cores = usable_cores() if workers is None else math.ceil(workers * needs.cores)
+            _open.append(_connect(address, cores))
         (connection,) = _open
         if connection.address != address:
             message = f"This process has joined another Ray cluster already: {connection.address}"
@@ -152,7 +157,7 @@ class Actor:
             ray.kill(self._handle)
 
 
-def _connect(address: str, workers: int) -> _Connection:
+def _connect(address: str, cores: int) -> _Connection:
     # No figures about this machine go to anybody.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # A worker without a GPU is to see none: Ray's coming way, and no warning about it.
@@ -170,7 +175,7 @@ def _connect(address: str, workers: int) -> _Connection:
         if address == LOCAL:
             connection.folder = _folder()
             ray.init(
-                num_cpus=workers,
+                num_cpus=cores,
                 include_dashboard=False,
                 object_store_memory=OBJECT_STORE_BYTES,
                 _node_ip_address="127.0.0.1",
@@ -182,7 +187,7 @@ def _connect(address: str, workers: int) -> _Connection:
         _hush()
     except Exception as error:
         _end(connection)
-        raise _explained(address, error) from error
+        raise explained(address, error) from error
     return connection
 
 
@@ -229,7 +234,8 @@ def _hush() -> None:
         client.get_context().client_worker.log_client.disable_logs()
 
 
-def _explained(address: str, error: Exception) -> EngineError:
+def explained(address: str, error: Exception) -> EngineError:
+    """What is wrong with joining, in our words."""
     words = " ".join(str(error).split())
     place = "The Ray cluster" if address == LOCAL else f"The Ray cluster at {address}"
     if "ersion mismatch" in words:
@@ -238,7 +244,7 @@ def _explained(address: str, error: Exception) -> EngineError:
         python = sys.version.split()[0]
         message = f"{place} has other versions than this process: {words}"
         hint = f"Here are Ray {ray.__version__} and Python {python}: have the same on both sides."
-        return EngineError(message, hint=hint)
+        return WorkerStartFailed(message, hint=hint)
     if isinstance(error, ConnectionError):
         message = f"{place} does not answer."
         return EngineError(message, hint="Is it up, and is this the port of its Ray client server?")

@@ -118,7 +118,9 @@ class Post:
         self.actor = actor
         self.node = ""
         self.ready = False
-        self.closing = False
+        # It gets no more work; and then, it was told to end.
+        self.closing = self.leaving = False
+        self.busy_at = time.monotonic()
         self.held: dict[int, Held] = {}
         self.seen = 0
         self.heard_at = time.monotonic()
@@ -178,6 +180,8 @@ class Post:
         self.ready = True
         self.node, self.seen = data["node"], data["number"]
         self.heard_at = time.monotonic()
+        if self.held:
+            self.busy_at = self.heard_at
         self._stale, self._views = frozenset(data["stale"]), data["views"]
         for seat, one in data["outcomes"]:
             if isinstance(one, dict):
