@@ -86,6 +86,18 @@ def test_only_named_places_may_be_used(serving: Start, bucket: Bucket) -> None:
         assert 201 == admin.post("/runs", json=_request(f"{bucket.url}/in/*.txt")).status_code
 
 
+def test_commands_of_others_see_no_keys(serving: Start, bucket: Bucket) -> None:
+    """Though the worker that starts them reads the bucket by them."""
+    bucket.put("in/a.txt", b"x")
+    with serving(GRANGE_BUCKETS=bucket.url) as server, closing(scene.set_up(server)) as admin:
+        request = _request(bucket.url) | {"settings": ["shell=env > {output}/seen"]}
+        run = works.submit(admin, request)["id"]
+        assert "done" == works.ended(admin, run)["state"]
+        seen = admin.get(f"/runs/{run}/outputs/in/a.txt/seen").text
+    assert "PATH=" in seen
+    assert not [one for one in (bucket.server.secret_key, bucket.server.access_key) if one in seen]
+
+
 def test_without_a_setting_no_bucket_may_be_used(serving: Start, bucket: Bucket) -> None:
     """Whatever the server's own keys would open."""
     bucket.put("in/a.txt", b"x")

@@ -55,6 +55,8 @@ def open_shift(settings: Settings) -> Iterator[Shift]:
 class _Workshop(Site):
     """The embedded site, as it works on runs that others look after."""
 
+    keeps_keys = True
+
     def work_on(self, run: RunView, *, observer: Observer, stop: threading.Event) -> None:
         """Work on a run until it ends, somebody pauses it, or `stop` is set."""
         if run.state is not RunState.CANCELLING:

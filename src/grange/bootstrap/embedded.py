@@ -78,9 +78,12 @@ def make_home(home: Path) -> None:
         raise SettingInvalid(message, hint="Choose another one: GRANGE_HOME") from error
 
 
-def worker_command() -> list[str]:
-    """How a worker process is started: this very Python, and nothing of the user's main module."""
-    return [sys.executable, "-m", "grange.worker"]
+def worker_command(*, keeps_keys: bool = False) -> list[str]:
+    """How a worker process is started: this very Python, and nothing of the user's main module.
+
+    One that keeps the keys of buckets to itself gives commands none of them.
+    """
+    return [sys.executable, "-m", "grange.worker", *(["--keep-keys"] if keeps_keys else [])]
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -100,7 +103,12 @@ def _ignore(event: object) -> None:
 
 
 class Site:
-    """All that may be done with runs, on this machine."""
+    """All that may be done with runs, on this machine.
+
+    `keeps_keys` says that keys of buckets are not for what others run here.
+    """
+
+    keeps_keys = False
 
     def __init__(self, settings: Settings, runs: Runs) -> None:
         """Use `open_site`, which opens the database too."""
@@ -330,4 +338,4 @@ class Site:
     def _engines(self) -> Engines:
         from grange.bootstrap.engines import Engines
 
-        return Engines(self._settings, worker_command())
+        return Engines(self._settings, worker_command(keeps_keys=self.keeps_keys))

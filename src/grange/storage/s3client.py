@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from grange.errors import SettingInvalid, StoreError, StoreMissing
 from grange.storage.oserrors import told
+from grange.storage.s3keys import variables
 from grange.storage.s3listing import list_objects
 from grange.storage.s3objects import Objects, check_extra
 from grange.storage.s3requests import S3Access
@@ -109,7 +110,7 @@ def s3_access(
     Raises:
         SettingInvalid: A variable is missing, or makes no sense.
     """
-    given = os.environ if environment is None else environment
+    given = variables() if environment is None else environment
     region = given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION") or "us-east-1"
     endpoint = given.get("AWS_ENDPOINT_URL_S3") or given.get("AWS_ENDPOINT_URL")
     endpoint = (endpoint or f"https://s3.{region}.amazonaws.com").rstrip("/")

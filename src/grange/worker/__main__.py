@@ -10,6 +10,7 @@ from pathlib import Path
 
 from grange.engines.channel import Channel
 from grange.engines.strays import MARKER
+from grange.storage.s3keys import keep_keys
 from grange.worker.loop import work
 from grange.worker.work import Identity
 
@@ -21,7 +22,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--recycle-bytes", type=int, required=True)
+    parser.add_argument("--keep-keys", action="store_true")
     options = parser.parse_args()
+    if options.keep_keys:
+        keep_keys()
     # What kills this process inside native code leaves a traceback in its last words.
     faulthandler.enable()
     # Inherited on purpose, but not to be handed on to commands.
