@@ -21,7 +21,10 @@ def record(view: Any) -> Record:  # noqa: ANN401  # any of the dataclasses of ru
 
 def run_record(run: RunView) -> Record:
     """A run; `interrupted` says that it is unfinished and nobody works on it."""
-    return record(run) | {"counts": counts_record(run), "interrupted": run.interrupted}
+    from grange.core.resources import needs_to_json
+
+    own = {"counts": counts_record(run), "interrupted": run.interrupted}
+    return record(run) | own | {"needs": needs_to_json(run.needs)}
 
 
 def counts_record(run: RunView) -> Record:

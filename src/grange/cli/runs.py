@@ -126,6 +126,9 @@ app.command(
 
 
 def _facts(run: RunView) -> Iterator[tuple[str, str]]:
+    from grange.core.resources import Needs
+    from grange.core.resources import words as needed
+
     yield "run", run.id
     yield "name", words.visible(run.name)
     yield "state", terminal.state_word(summary.state_of(run))
@@ -134,6 +137,8 @@ def _facts(run: RunView) -> Iterator[tuple[str, str]]:
     yield "pipeline", f"{words.visible(run.pipeline)}, version {run.version}"
     for name, value in run.params.items():
         yield f"  {name}", words.value(value) if value not in _EMPTY else ""
+    if run.needs != Needs():
+        yield "each task needs", needed(run.needs)
     for name, digest in run.models.items():
         yield f"  model {name}", digest
     for name, values in run.inputs.items():

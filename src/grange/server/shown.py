@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grange.client.schemas import runs as schemas
+from grange.core.resources import needs_to_json
 from grange.core.states import RunState
 from grange.runs.manifest import published_path
 from grange.runs.models import AttemptView, ItemView, RunView
@@ -71,6 +72,7 @@ def run_shown(run: RunView, names: Mapping[str, str], veil: Veil) -> schemas.Run
         counts=schemas.Counts(**vars(run.counts)),
         bytes_total=run.bytes_total,
         driver=run.driver,
+        needs=needs_to_json(run.needs),
         waits=_waits(run),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grange.core.events import ItemEnded, RunProgress, WorkerActivity
+from grange.core.resources import needs_from_json
 from grange.core.states import ItemState, RunState
 from grange.runs.models import AttemptView, Counts, FailureGroup, ItemView, RunView
 
@@ -42,6 +43,7 @@ def run_view(run: told.Run, *, out: str) -> RunView:
         driver="the server" if moving else None,
         owner=run.owner or None,
         shared_with=run.group or None,
+        needs=needs_from_json(run.needs),
     )
 
 

@@ -134,6 +134,7 @@ class Run(Answer):
     counts: Counts
     bytes_total: int
     driver: str | None = None
+    needs: dict[str, JSON] = Field(default_factory=dict)  # of each task, where it is unusual
     skipped: dict[str, int] = Field(default_factory=dict)
     resumed: bool = False
     waits: str = ""
