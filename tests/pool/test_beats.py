@@ -14,6 +14,7 @@ from grange.pool.models import (
     Presence,
     Worker,
     WorkerState,
+    beat_seconds_of,
     presence_of,
 )
 from grange.pool.tables import workers
@@ -96,6 +97,12 @@ def test_an_older_beat_never_wins(crew: Crew) -> None:
     early.close()
 
     assert 2 == crew.process().find(crew.admin, "rack-1").beat["busy"]
+
+
+def test_many_workers_beat_less_often() -> None:
+    """A few are seen almost at once, a thousand are no load, and none seems silent for it."""
+    assert [2.0, 2.0, 6.0, 10.0] == [beat_seconds_of(count) for count in (0, 32, 300, 5000)]
+    assert beat_seconds_of(10_000) * 2 <= SILENT_SECONDS
 
 
 def test_the_rate_is_that_of_the_last_minute(crew: Crew) -> None:

@@ -166,6 +166,7 @@ class Joining(Basis):
         self._beats.put(worker, {**said, "address": address}, now=self._clock())
         return Orders(
             state=worker.state,
+            beat_seconds=self._beats.beat_seconds(),
             misfit=misfit(
                 int(said.get("protocol", PROTOCOL)),
                 str(said.get("version", "")),

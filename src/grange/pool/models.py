@@ -11,8 +11,10 @@ JSON = Any
 
 # What servers and workers say to each other. Whoever says another number is refused, in words.
 PROTOCOL = 1
-# How often a worker says that it is there.
-BEAT_SECONDS = 5.0
+# How often a worker says that it is there: seldom enough that a thousand of them cost little.
+BEAT_SECONDS = 2.0
+LONGEST_BEAT_SECONDS = 10.0
+BEATS_PER_SECOND = 50.0
 # After so long without a beat a worker is silent, and after so long gone.
 SILENT_SECONDS = 20.0
 GONE_SECONDS = 120.0
@@ -55,6 +57,11 @@ class Standing(StrEnum):
     SILENT = "silent"
     GONE = "gone"
     LEFT = "left"  # it has ended by itself
+
+
+def beat_seconds_of(workers: int) -> float:
+    """How often each of so many workers should beat."""
+    return min(max(BEAT_SECONDS, workers / BEATS_PER_SECOND), LONGEST_BEAT_SECONDS)
 
 
 def site_word(site: str) -> str:
@@ -165,6 +172,7 @@ class Orders:
     """The answer to a beat; `misfit` says why the versions don't fit, and is empty when they do."""
 
     state: WorkerState
+    beat_seconds: float = BEAT_SECONDS
     misfit: str = ""
 
 

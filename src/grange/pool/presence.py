@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from grange.errors import DatabaseBusy, DatabaseFull, DatabaseUnreachable
 from grange.pool import rows
-from grange.pool.models import JSON, Worker
+from grange.pool.models import JSON, Worker, beat_seconds_of
 
 if TYPE_CHECKING:
     from grange.db import Database
@@ -82,6 +82,10 @@ class Beats:
             # A beat says nothing that the next one does not say better.
             with self._lock:
                 self._pending |= pending
+
+    def beat_seconds(self) -> float:
+        """How often workers should beat, as many as there are."""
+        return beat_seconds_of(len(self._seen))
 
     def newest(self, workers: Sequence[Worker]) -> list[Worker]:
         """The workers with what this process knows better than the database does."""

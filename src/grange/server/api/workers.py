@@ -93,7 +93,7 @@ def beat_worker(
     orders = here.workers.beat(worker, body.model_dump(), place)
     return schemas.Orders(
         state=orders.state.value,
-        beat_seconds=BEAT_SECONDS,
+        beat_seconds=orders.beat_seconds,
         lease_seconds=here.settings.lease_seconds,
         version=version("grange"),
         protocol=PROTOCOL,
