@@ -21,76 +21,91 @@ EXAMPLES = examples(
     "grange worker 'https://…#…' --mount /srv/data=/mnt/data",
 )
 _MOST_LINE = 1000
+_MOST_SLOTS = 1024
+_MOST_SECONDS = 86_400
+
+Line = Annotated[
+    str,
+    typer.Argument(
+        metavar="[LINE]",
+        show_default=False,
+        help="The line of `grange workers token`, in quotation marks; - reads it from stdin. "
+        "Not needed again after the first time.",
+    ),
+]
+Slots = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=_MOST_SLOTS, metavar="N", show_default=False, help="Tasks at once; one per core."
+    ),
+]
+Labels = Annotated[
+    str,
+    typer.Option(
+        "--labels", metavar="A,B", show_default=False, help="Words by which runs can ask for it."
+    ),
+]
+Gpu = Annotated[
+    str,
+    typer.Option(
+        "--gpu", metavar="WHICH", help="Its GPUs: auto, none, indices 0,1 or with memory 0:24GiB."
+    ),
+]
+Memory = Annotated[
+    str, typer.Option(metavar="SIZE", show_default=False, help="Memory for tasks; nearly all.")
+]
+Name = Annotated[
+    str, typer.Option(metavar="TEXT", show_default=False, help="Its name; that of the machine.")
+]
+Mount = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="THERE=HERE",
+        show_default=False,
+        help="A folder that is called THERE on the server is HERE; may be repeated.",
+    ),
+]
+Cache = Annotated[
+    str,
+    typer.Option(
+        "--cache-bytes", metavar="SIZE", show_default=False, help="Room for inputs (20GiB)."
+    ),
+]
+MetricsPort = Annotated[
+    int | None,
+    typer.Option(min=0, max=65_535, metavar="N", show_default=False, help="Tell Prometheus here."),
+]
+DrainSeconds = Annotated[
+    float,
+    typer.Option(
+        min=0, max=_MOST_SECONDS, metavar="SECONDS", help="How long it finishes work when it ends."
+    ),
+]
+UntilIdle = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=_MOST_SECONDS,
+        metavar="SECONDS",
+        show_default=False,
+        help="End when there was no work for so long.",
+    ),
+]
 
 
 def worker(
-    line: Annotated[
-        str,
-        typer.Argument(
-            metavar="[LINE]",
-            show_default=False,
-            help="The line of `grange workers token`, in quotation marks; - reads it from stdin. "
-            "Not needed again after the first time.",
-        ),
-    ] = "",
+    line: Line = "",
     *,
-    slots: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=1024, metavar="N", show_default=False, help="Tasks at once; one per core."
-        ),
-    ] = None,
-    labels: Annotated[
-        str,
-        typer.Option(metavar="A,B", show_default=False, help="Words by which runs can ask for it."),
-    ] = "",
-    gpu: Annotated[
-        str,
-        typer.Option(
-            metavar="WHICH", help="Its GPUs: auto, none, or indices: 0,1 or with memory 0:24GiB."
-        ),
-    ] = "auto",
-    memory: Annotated[
-        str,
-        typer.Option(metavar="SIZE", show_default=False, help="Memory for tasks; nearly all."),
-    ] = "",
-    name: Annotated[
-        str, typer.Option(metavar="TEXT", show_default=False, help="Its name; that of the machine.")
-    ] = "",
-    mount: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="THERE=HERE",
-            show_default=False,
-            help="A folder that is called THERE on the server is HERE; may be repeated.",
-        ),
-    ] = None,
-    cache: Annotated[
-        str,
-        typer.Option(metavar="SIZE", show_default=False, help="Room for inputs (20GiB)."),
-    ] = "",
-    metrics_port: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=65_535, metavar="N", show_default=False, help="Tell Prometheus here."
-        ),
-    ] = None,
-    drain_seconds: Annotated[
-        float,
-        typer.Option(
-            min=0, max=86_400, metavar="SECONDS", help="How long it finishes work when it ends."
-        ),
-    ] = 60.0,
-    until_idle: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=86_400,
-            metavar="SECONDS",
-            show_default=False,
-            help="End when there was no work for so long.",
-        ),
-    ] = None,
+    slots: Slots = None,
+    labels: Labels = "",
+    gpu: Gpu = "auto",
+    memory: Memory = "",
+    name: Name = "",
+    mount: Mount = None,
+    cache_bytes: Cache = "",
+    metrics_port: MetricsPort = None,
+    drain_seconds: DrainSeconds = 60.0,
+    until_idle: UntilIdle = None,
 ) -> None:
     """Let this machine take work from a server.
 
@@ -105,7 +120,6 @@ def worker(
         level=logging.WARNING,
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
-    settings = settings_with(cache_bytes=cache or None)
     choices = Choices(
         line=_line(line),
         name=name,
@@ -118,6 +132,7 @@ def worker(
         drain_seconds=drain_seconds,
         idle_seconds=until_idle,
     )
+    settings = settings_with(cache_bytes=cache_bytes or None)
     with StopSignals() as stop:
         whole = work(settings, choices, say=terminal.say, stop=stop.event)
     raise typer.Exit(DONE if whole else INTERRUPTED)
