@@ -8,6 +8,7 @@ import stat
 import time
 from pathlib import Path
 
+from tests.faults import parts
 from tests.worker.station.stage import Stage, until
 
 SHARED_WORDS = "with the server"
@@ -45,6 +46,26 @@ def test_a_worker_that_shares_nothing_brings_and_carries_all(stage: Stage) -> No
     assert {f"{name}\n" for name in contents} == {
         log.read_text() for log in (stage.server.home / "runs" / run).rglob("*.out")
     }
+
+
+def test_parts_are_merged_wherever_they_were_made(stage: Stage) -> None:
+    """By a machine that shares the folders and one that doesn't, to the same bytes."""
+    stage.worker("half-near").wait_for("joined")
+    stage.worker("half-far", prefix=stage.apart()).wait_for("joined")
+    texts = {f"{number}.txt": f"{number} small texts in parts" for number in range(3)}
+    pipeline = Path(parts.__file__).resolve()
+
+    run = stage.submit(
+        stage.fill("parts-in", texts), "", pipeline=str(pipeline), params={}, retries=0
+    )
+
+    assert "done" == stage.finish(run)["state"]
+    assert {name: text.upper() for name, text in texts.items()} == {
+        one.parent.name: one.read_text() for one in stage.outputs(run).rglob("capitals")
+    }
+    lengths = "".join(f"{name} done {len(text)}\n" for name, text in sorted(texts.items()))
+    [report] = stage.outputs(run).rglob("lengths.txt")
+    assert lengths == report.read_text()
 
 
 def test_a_restart_needs_no_line_and_no_second_name(stage: Stage) -> None:
