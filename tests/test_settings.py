@@ -28,6 +28,8 @@ GOOD = {
     "cache_bytes": ("1GiB", 1 << 30),
     "buckets": ("s3://videos/, s3://more/in", "s3://videos,s3://more/in"),
     "store": ("s3://results/of/runs/", "s3://results/of/runs"),
+    "metrics": ("local", "local"),
+    "node_port": ("9101", 9101),
     "debug": ("yes", True),
 }
 BAD = {

@@ -142,7 +142,7 @@ def test_numbers_are_told_as_prometheus_reads_them() -> None:
     [
         ("wildlife", "wildlife"),
         ("my-own_2", "my-own_2"),
-        ("/home/ada/secret project.py:Look", "file"),
+        ("/srv/ada/secret project.py:Look", "file"),
         ("./look.py", "file"),
         ("x" * 60, "file"),
     ],

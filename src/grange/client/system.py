@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grange.client.connection import Connection
-from grange.client.schemas.system import Health
+from grange.client.schemas.system import Health, Targets
 from grange.client.schemas.system import System as SystemState
 
 
@@ -21,3 +21,7 @@ class System:
     def show_system(self) -> SystemState:
         """How the site does, for administrators."""
         return self._at.get(SystemState, "system")
+
+    def list_targets(self, kind: str | None = None) -> Targets:
+        """What Prometheus may scrape, of one kind if that is given: with the scope `metrics`."""
+        return self._at.get(Targets, "prometheus/targets", {"kind": kind})

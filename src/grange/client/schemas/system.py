@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from grange.client.schemas.basis import Answer
 
@@ -44,3 +44,14 @@ class System(Answer):
     disk_total_bytes: int
     upload_bytes: int
     checks: list[Check] = Field(default_factory=list)
+
+
+class TargetGroup(Answer):
+    """Addresses that Prometheus can scrape; the label `kind` says what answers there."""
+
+    targets: list[str]
+    labels: dict[str, str]
+
+
+class Targets(RootModel[list[TargetGroup]]):
+    """All of them, as Prometheus' HTTP service discovery wants them: a bare list."""

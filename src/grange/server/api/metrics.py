@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import JSONResponse
 
+from grange.client.schemas.system import TargetGroup, Targets
 from grange.server import metering, scraping
 from grange.server.api.basis import Router
 from grange.server.visitors import Here, Scraper
@@ -24,16 +24,17 @@ def tell_metrics(_scraper: Scraper, here: Here) -> Response:
     return Response(metering.meter_of(here).text(), media_type=CONTENT_TYPE)
 
 
-@router.get("/prometheus/targets", response_class=JSONResponse)
+@router.get("/prometheus/targets")
 def list_targets(
     request: Request,
     _scraper: Scraper,
     here: Here,
     kind: Annotated[TargetKind | None, Query(description="Only what is of this kind.")] = None,
-) -> Response:
+) -> Targets:
     """What Prometheus may scrape: the server, workers, node exporters, the broker.
 
     In the words of its HTTP service discovery: a list of groups, each of `targets` and `labels`.
     """
     found = scraping.targets(here, host=request.headers["host"], scheme=request.url.scheme)
-    return JSONResponse([one for one in found if kind in {None, one["labels"]["kind"]}])
+    wanted = [TargetGroup(**one) for one in found if kind in {None, one["labels"]["kind"]}]
+    return Targets(wanted)
