@@ -13,8 +13,9 @@ from grange.core.resources import Needs
 from grange.core.states import RunState
 from grange.core.tasks import OutcomeState
 from grange.db import Database
+from grange.errors import RunBusy
 from grange.runs import driving, outcomes, queries
-from grange.runs.driver import this_driver
+from grange.runs.driver import at_work, this_driver
 from grange.runs.models import Counts
 from grange.runs.tables import runs, tasks
 from tests.runs.ledgers import Hand, done, new_items, of_state, spec_of
@@ -73,9 +74,7 @@ def test_work_in_flight_survives_a_driver_that_was_killed(far: Hand, tmp_path: P
 
 
 @pytest.mark.parametrize("engine", ["", "amqp://another/site"])
-def test_what_another_engine_has_is_given_out_again(
-    far: Hand, tmp_path: Path, engine: str
-) -> None:
+def test_what_another_engine_has_is_given_out_again(far: Hand, tmp_path: Path, engine: str) -> None:
     """Nobody waits for workers that this driver does not hear."""
     opened = far.submit(spec_of(tmp_path / "out"), new_items(4))
     far.grip = replace(far.grip, lease_seconds=0.0)
@@ -183,3 +182,15 @@ def test_a_runs_needs_reach_its_tasks(hand: Hand, tmp_path: Path) -> None:
     opened = hand.submit(spec_of(tmp_path / "out", needs=needs), new_items(1))
 
     assert needs == hand.take(opened.number).job.needs
+
+
+def test_a_driver_that_ended_without_a_word_keeps_nobody_waiting(
+    hand: Hand, tmp_path: Path
+) -> None:
+    """Where the database was away at its end, its own process knows, and may go on at once."""
+    opened = hand.submit(spec_of(tmp_path / "out"), new_items(1))
+    hand.take(opened.number)
+    with at_work(hand.grip.driver), pytest.raises(RunBusy):
+        Hand(hand.database, tmp_path).take(opened.number)
+
+    Hand(hand.database, tmp_path).take(opened.number)

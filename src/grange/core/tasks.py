@@ -178,8 +178,9 @@ def job_to_json(job: Job) -> dict[str, JSON]:
 
 
 def job_from_json(data: dict[str, JSON]) -> Job:
-    """The job that `job_to_json` took apart."""
-    return Job(**{**data, "needs": needs_from_json(data.get("needs", {}))})
+    """The job that `job_to_json` took apart; what only a newer version knows is left out."""
+    known = {name: data[name] for name in _JOB_FIELDS if name in data}
+    return Job(**known, needs=needs_from_json(data.get("needs", {})))
 
 
 def task_to_json(task: Task) -> dict[str, JSON]:

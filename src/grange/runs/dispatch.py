@@ -25,6 +25,7 @@ from grange.engines.base import Engine
 from grange.errors import RunBusy, StoreError, StoreFull, StoreUnreachable
 from grange.runs import claims, closing, driving, outcomes, publishing
 from grange.runs.driven import Driven
+from grange.runs.driver import at_work
 from grange.runs.driving import Grip
 from grange.runs.linking import Link
 from grange.runs.outcomes import Concluded, Publication
@@ -92,6 +93,10 @@ class Dispatcher:
             StoreUnreachable: The store is away.
             RunBusy: Another driver has taken the run, since this one was silent for too long.
         """
+        with at_work(self._grip.driver):
+            return self._drive(stop)
+
+    def _drive(self, stop: threading.Event) -> RunState:
         try:
             self._adopt()
             self._try_store()
@@ -144,7 +149,8 @@ class Dispatcher:
         # With nothing under way nothing can come back: go on at once, if there is more.
         idle = not (self._driven.flying or self._driven.cursor.at_end or self._full)
         self._take(self._engine.collect(0.0 if idle else TURN_SECONDS))
-        self._pace.show(self._engine.workers())
+        if self._pace.is_due():
+            self._pace.show(self._engine.workers())
 
     def _stopped(self, stop: threading.Event) -> bool:
         unwanted = self._driven.state in {RunState.PAUSED, RunState.CANCELLING}

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from grange.core.ids import new_id
 from grange.core.tasks import JSON
 
+# Drivers of this process that have ended. Where the database was away, it has not heard of it.
+_gone: set[str] = set()
 _BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -34,13 +38,23 @@ def this_driver() -> Driver:
     return Driver(socket.gethostname(), _boot(), process, _begun(process), new_id())
 
 
+@contextmanager
+def at_work(driver: Driver) -> Iterator[None]:
+    """Know in this process that the driver has ended, even if it could not say so at the end."""
+    _gone.discard(driver.token)
+    try:
+        yield
+    finally:
+        _gone.add(driver.token)
+
+
 def is_working(record: dict[str, JSON] | None, until: float | None, *, now: float) -> bool:
     """Whether the driver of this record can still be at work.
 
     On this very machine the process itself is asked, so that nobody waits for
     the lease of a dead one; from elsewhere the lease alone counts.
     """
-    if record is None or until is None:
+    if record is None or until is None or record["token"] in _gone:
         return False
     if record["host"] != socket.gethostname():
         return until > now

@@ -28,6 +28,10 @@ class Pace:
         self._marks: deque[tuple[float, int]] = deque([(self._begun, driven.counts.ended)])
         self._next = 0.0
 
+    def is_due(self) -> bool:
+        """Whether it is time to tell something."""
+        return time.monotonic() >= self._next
+
     def show(self, workers: Sequence[WorkerView], *, last: bool = False) -> None:
         """Tell the observer, when it is time to."""
         now = time.monotonic()
