@@ -8,12 +8,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.invocations import COMMAND, Grange
+from tests.server import scene
 
 COPY = "shell=cp {input} {output}/copy"
 # Fails for whatever holds the word bad.
@@ -149,6 +151,27 @@ def test_half_written_files_are_left(grange: Grange, folder: Path) -> None:
     assert 0 == writer.wait(10)
     assert 0 == grange("consume", str(folder), "--quiet").returncode
     assert growing.name in _files(folder / "input_done")
+
+
+def test_a_server_does_the_same(
+    grange: Grange, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The inputs go there, the results come here, and then the inputs are moved."""
+    with scene.serving(tmp_path / "home") as server:
+        with closing(scene.set_up(server)) as ada:
+            made = ada.post("/tokens", json={"name": "t", "scopes": ["read", "run", "admin"]})
+        monkeypatch.setenv("GRANGE_SERVER", server.url)
+        monkeypatch.setenv("GRANGE_TOKEN", made.json()["text"])
+        (folder / "input" / "b.txt").write_text("bad")
+        _produced(grange, folder, PICKY, "--retries", "0")
+        again = _produced(grange, folder, PICKY, "--retries", "0")
+        ended = grange("consume", str(folder), "--json", timeout=120)
+
+        assert (None, 3) == (again["run"], ended.returncode), ended.stderr
+        assert ["b.txt"] == _files(folder / "input")
+        assert ["a.txt", "deep/c d'é.txt"] == _files(folder / "input_done")
+        assert "a.txt" == (folder / "output" / "a.txt" / "copy").read_text()
+        assert "command.failed" in (folder / "input_failed" / "b.txt.txt").read_text()
 
 
 def test_a_folder_without_input_is_told(grange: Grange, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,8 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grange.bootstrap import embedded
+from grange.bootstrap.moving import fresh_files, is_same, move, stamp_of, write_reason
 from grange.core.states import ItemState, RunState
-from grange.errors import Conflict, GrangeError, InputsInvalid, SettingInvalid, TaskError
+from grange.errors import Conflict, GrangeError, InputsInvalid, RunNotFound, SettingInvalid
 
 if TYPE_CHECKING:
     from grange.bootstrap.sites import Site
@@ -96,11 +96,11 @@ class Batches:
             exclude=[*request.exclude, *PARTIAL],
             cwd=str(self._folder),
         )
-        submitted = self._site.submit(request, told=told)
-        if submitted.driver is None or not self._is_here:
-            return submitted
-        self._keep(request)
-        return None
+        submitted = None if self._coming() else self._site.submit(request, told=told)
+        if submitted is None or (submitted.driver is not None and self._is_here):
+            self._keep(request)
+            return None
+        return submitted
 
     def next_run(self) -> RunView | None:
         """The run that is to be worked on, made of a request that was kept if need be."""
@@ -134,7 +134,7 @@ class Batches:
             SettingInvalid: An input can't be moved.
         """
         run = run or self._newest()
-        if run is None or run.state is RunState.SUBMITTING:
+        if run is None or run.state is RunState.SUBMITTING or self._coming():
             return Tidied()
         total = Tidied()
         for state in (ItemState.DONE, ItemState.FAILED):
@@ -163,7 +163,21 @@ class Batches:
             message = f"The folder {self._folder} can't be written to: {error.strerror}."
             raise SettingInvalid(message, hint="It takes the right to write there.") from error
 
+    def _coming(self) -> RunView | None:
+        """The server's run whose results have not all come here."""
+        from grange.bootstrap.remote.order import read_order
+
+        order = None if self._is_here else read_order(self.out)
+        if order is None or not order.run:
+            return None
+        try:
+            return self._site.find_run(order.run)
+        except RunNotFound:
+            return None  # Somebody has deleted it: nothing will come.
+
     def _unfinished(self) -> RunView | None:
+        if (coming := self._coming()) is not None:
+            return coming
         for state in RunState:
             if state.is_finished():
                 continue
@@ -217,11 +231,11 @@ class Batches:
         try:
             if item.state is ItemState.FAILED:
                 if file.exists():
-                    _write_reason(reason, run, item)
+                    write_reason(reason, run, item)
                 return Tidied(failed=1)
-            if item.state is not ItemState.DONE or not _is_same(file, item):
+            if item.state is not ItemState.DONE or not is_same(file, item):
                 return Tidied()
-            moved = _move(file, self._folder / DONE / path)
+            moved = move(file, self._folder / DONE / path)
             reason.unlink(missing_ok=True)
         except OSError as error:
             message = f"The input {str(file)!r} is done, and can't be moved: {error.strerror}."
@@ -245,7 +259,7 @@ class Batches:
     def _wait_until_still(self, settle_seconds: float, told: Callable[[str], None]) -> None:
         deadline = time.monotonic() + LONGEST_SETTLING_SECONDS
         said = False
-        fresh = _fresh(self.input, settle_seconds)
+        fresh = fresh_files(self.input, settle_seconds)
         while fresh:
             if time.monotonic() > deadline:
                 name = min(fresh)
@@ -254,7 +268,7 @@ class Batches:
                 told("Waiting until nobody writes into the folder any more …")
                 said = True
             time.sleep(settle_seconds)
-            now = {name: _stamp(name) for name in fresh}
+            now = {name: stamp_of(name) for name in fresh}
             fresh = {name: stamp for name, stamp in now.items() if stamp != fresh[name]}
             fresh = {name: stamp for name, stamp in fresh.items() if stamp is not None}
 
@@ -276,69 +290,3 @@ class Batches:
         except (OSError, ValueError, TypeError):
             # Of another version, or damaged: whoever produces again asks for the same.
             return None
-
-
-def _fresh(folder: Path, settle_seconds: float) -> dict[str, tuple[int, int] | None]:
-    """The files that somebody has written to just now."""
-    found: dict[str, tuple[int, int] | None] = {}
-    edge = time.time() - settle_seconds
-    for place, _, names in os.walk(folder):
-        for name in names:
-            file = os.path.join(place, name)
-            stamp = _stamp(file)
-            if stamp is not None and stamp[1] / 1e9 > edge:
-                found[file] = stamp
-    return found
-
-
-def _stamp(file: str) -> tuple[int, int] | None:
-    try:
-        status = os.stat(file)
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns
-
-
-def _is_same(file: Path, item: ItemView) -> bool:
-    """Whether the file is still what was worked on: another one of its name is yet to be done."""
-    stamp = _stamp(str(file))
-    if stamp is None or stamp[0] != item.size:
-        return False
-    if item.mtime_ns:
-        return stamp[1] == item.mtime_ns
-    from grange.storage import digest_file
-
-    # A server does not say what times the files here had.
-    try:
-        return item.sha256 is not None and digest_file(file)[0] == item.sha256
-    except TaskError:
-        return False
-
-
-def _move(file: Path, target: Path) -> bool:
-    """Move a file; one of the same name that is there already stays, and this one gets a number."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    free, number = target, 1
-    while os.path.lexists(free):
-        number += 1
-        free = target.with_name(f"{target.stem}.{number}{target.suffix}")
-    try:
-        shutil.move(file, free)
-    except FileNotFoundError:
-        return False  # Another process was faster.
-    return True
-
-
-def _write_reason(reason: Path, run: RunView, item: ItemView) -> None:
-    failure = item.failure or {}
-    lines = [
-        f"{failure.get('message', 'It failed.')} [{failure.get('code', 'unknown')}]",
-        f"tried {item.attempts} times, in run {run.id}",
-        f"what it wrote: grange runs logs {run.id} {item.path!r}",
-    ]
-    text = "\n".join(lines) + "\n"
-    reason.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileNotFoundError):
-        if reason.read_text(encoding="utf-8", errors="replace") == text:
-            return
-    reason.write_text(text, encoding="utf-8", errors="backslashreplace")
