@@ -135,6 +135,7 @@ def test_what_could_not_be_revoked_is_revoked_later(
     assert joined.worker.id in rabbitmq_server.control("list_users")
 
     crew.workers._access = there
+    crew.clock.forward(seconds=61)
     crew.workers.sweep()
     assert joined.worker.id not in rabbitmq_server.control("list_users")
 

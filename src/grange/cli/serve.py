@@ -113,6 +113,6 @@ def _log_to_stderr(*, debug: bool) -> None:
 
     level = logging.DEBUG if debug else logging.INFO
     logging.basicConfig(handlers=[Lines(sys.stderr)], level=level)
-    # What these say of each start says nothing new.
-    for name in ("uvicorn", "alembic"):
+    # What these say of each start and of each request says nothing new.
+    for name in ("uvicorn", "alembic", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)

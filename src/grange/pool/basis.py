@@ -49,6 +49,7 @@ class Basis:
         self._clock = clock
         self._beats = Beats(database)
         self._trusted: dict[str, tuple[Worker, float]] = {}
+        self._revoke_at = 0.0
 
     def _record(
         self,

@@ -18,6 +18,8 @@ DAY_SECONDS = 86_400.0
 # For so long people see what became of a machine that is gone, and is one removed kept.
 GONE_KEPT_SECONDS = 90 * DAY_SECONDS
 REMOVED_KEPT_SECONDS = 30 * DAY_SECONDS
+# An engine that did not answer is left alone for so long: nobody waits for it again and again.
+AWAY_SECONDS = 60.0
 
 
 class Workers(Joining):
@@ -135,12 +137,16 @@ class Workers(Joining):
         return self._beats.newest([changed])[0]
 
     def _revoke(self, removed: Sequence[str]) -> None:
+        """Let the engine forget workers; one that did not answer lately is not asked again yet."""
         done = []
+        if self._clock() < self._revoke_at:
+            return
         for worker in removed:
             try:
                 self._access.revoke(worker)
             except EngineError:
-                break  # It is asked again at the next sweep.
+                self._revoke_at = self._clock() + AWAY_SECONDS
+                break  # A later sweep asks it again.
             done.append(worker)
         if done:
             self._database.transact(lambda connection: rows.forgotten(connection, done))
