@@ -76,6 +76,6 @@ def test_the_overview_tells_what_is_at_work(site: Site) -> None:
             break
         page.reload()
     assert "100 % at work" in busy.inner_text()
-    assert "12" in page.inner_text("dl.numbers > div:has(dt:text-is('Items left')) dd")
+    assert "12 left" in page.inner_text("dl.numbers > div:has(dt:text-is('Items a minute')) dd")
     assert [] == Axe().run(page, options=AXE).response["violations"]
     site.cast.admin.post(f"/runs/{run}/cancel")
