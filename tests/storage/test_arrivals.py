@@ -142,6 +142,15 @@ def test_what_is_thrown_away_does_not_come_back(
     assert not (tmp_path / "staging").exists()
 
 
+def test_a_full_disk_keeps_no_part(small_disk: Path) -> None:
+    """What does not fit is told, and takes no room from others."""
+    folder, aside = _folders(small_disk)
+    with Arrivals().begin(folder, aside, "big", size=4 << 20) as arrival:
+        with pytest.raises(errors.StoreFull):
+            arrival.write([bytes(1 << 20) for _ in range(4)])
+        assert [0] == [one.stat().st_size for one in aside.iterdir()]
+
+
 def test_sealing_reads_nothing_that_came_by(tmp_path: Path) -> None:
     """What is known is believed while size and time are the same, and read when they are not."""
     folder, aside = _folders(tmp_path)

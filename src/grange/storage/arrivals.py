@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from grange.errors import ChecksumWrong, StoreMissing, TooLarge, UploadConflict
+from grange.errors import ChecksumWrong, StoreFull, StoreMissing, TooLarge, UploadConflict
 from grange.storage.base import Stored
 from grange.storage.oserrors import told
 from grange.storage.paths import check_path
@@ -150,8 +150,7 @@ class Arrival:
             if self._size is not None and self._at + len(chunk) > self._size:
                 raise TooLarge(f"The output {self._path[:200]!r} is longer than it was said to be.")
             if not self._is_done:
-                with told("take in", self._path, root=self._folder):
-                    _write_all(self._descriptor, chunk, self._at)
+                self._add(chunk)
                 self._digest.update(chunk)
             self._at += len(chunk)
 
@@ -210,6 +209,15 @@ class Arrival:
             # A copy: when this piece is cut off, it is sent again from the same place.
             return begun.digest.copy()
         return _digest(self._descriptor, offset)
+
+    def _add(self, chunk: bytes) -> None:
+        try:
+            with told("take in", self._path, root=self._folder):
+                _write_all(self._descriptor, chunk, self._at)
+        except StoreFull:
+            # Nobody can go on with it before there is room, which this would take.
+            os.ftruncate(self._descriptor, 0)
+            raise
 
     def _target_size(self) -> int | None:
         with suppress(FileNotFoundError, NotADirectoryError):

@@ -140,10 +140,12 @@ async def send_output(
 @router.put("/outputs", openapi_extra=_SENDS_TAR)
 async def send_outputs(held: Holding, here: Here, request: Request) -> ArrivedFiles:
     """Send many small outputs as one .tar."""
-    with tempfile.NamedTemporaryFile(dir=here.settings.home, prefix=".work-") as archive:
+    # Without a name, so that a server that is killed leaves nothing behind.
+    with tempfile.TemporaryFile(dir=here.settings.home) as archive:
         written = _Bounded(archive.fileno(), MOST_TAR_BYTES)
         await receive(request.stream(), written.write, _WRITING)
-        return await run_in_threadpool(_unpack, here.handing, held, archive.name)
+        name = f"/proc/self/fd/{archive.fileno()}"
+        return await run_in_threadpool(_unpack, here.handing, held, name)
 
 
 @router.post("/outputs", openapi_extra=_SENDS_LIST)
