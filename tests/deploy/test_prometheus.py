@@ -108,9 +108,8 @@ def test_a_run_is_in_the_numbers(site: tuple[Stage, Prometheus]) -> None:
     """What ended on the server and on the worker, and how workers and broker stand."""
     _, prometheus = site
 
-    def value(query: str, wanted: str) -> str:
-        prometheus.until(lambda: [one["value"][1] for one in prometheus.query(query)] == [wanted])
-        return wanted
+    def value(query: str, wanted: str) -> bool:
+        return _becomes(prometheus, query, wanted)
 
     assert value('grange_items_ended_total{pipeline="command", state="done"}', "4")
     assert value('sum(grange_worker_tasks_total{worker="rack-1", end="done"})', "4")
@@ -118,6 +117,27 @@ def test_a_run_is_in_the_numbers(site: tuple[Stage, Prometheus]) -> None:
     assert value('grange_pool_slots{worker="rack-1"}', "2")
     assert value('grange_pool_workers{state="up"}', "1")
     assert value('grange_engine_up{engine="amqp"}', "1")
+
+
+def test_utilisation_is_in_the_numbers(site: tuple[Stage, Prometheus]) -> None:
+    """Who is busy, as the server, its list of workers and the worker itself see it."""
+    stage, prometheus = site
+    run = stage.submit(stage.fill("long", {"one.txt": "x"}), "sleep 600")
+
+    assert _becomes(prometheus, 'grange_engine_slots{state="busy"}', "1")
+    assert _becomes(prometheus, 'grange_worker_busy_slots{worker="rack-1"}', "1")
+    assert _becomes(prometheus, 'grange_pool_busy_slots{worker="rack-1"}', "1")
+    assert _becomes(prometheus, "sum(grange_queue_items)", "1")
+    stage.admin.post(f"/runs/{run}/cancel")
+    stage.finish(run)
+    assert _becomes(prometheus, 'grange_engine_slots{state="busy"}', "0")
+
+
+def _becomes(prometheus: Prometheus, query: str, wanted: str) -> bool:
+    def there() -> bool:
+        return [one["value"][1] for one in prometheus.query(query)] == [wanted]
+
+    return bool(prometheus.until(there))
 
 
 @pytest.mark.parametrize("name", sorted(dashboards()))
