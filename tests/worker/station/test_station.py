@@ -48,6 +48,21 @@ def test_a_worker_that_shares_nothing_brings_and_carries_all(stage: Stage) -> No
     }
 
 
+def test_a_cache_that_holds_few_inputs_is_enough(stage: Stage) -> None:
+    """What waits for room is in the way of nothing that gives room."""
+    size = 40_000
+    worker = stage.worker("small", "--cache-bytes", str(2 * size), slots=2, prefix=stage.apart())
+    worker.wait_for("joined")
+    contents = {f"{number}.txt": f"{number}" * size for number in range(8)}
+
+    run = stage.submit(stage.fill("small-in", contents), "cp {input} {output}/copy; true")
+
+    assert "done" == stage.finish(run)["state"]
+    assert contents == _copies(stage, run)
+    inputs = (worker.home / "worker" / "inputs").glob("*/in/*")
+    assert sum(one.stat().st_size for one in inputs) <= 2 * size
+
+
 def test_parts_are_merged_wherever_they_were_made(stage: Stage) -> None:
     """By a machine that shares the folders and one that doesn't, to the same bytes."""
     stage.worker("half-near").wait_for("joined")

@@ -18,7 +18,7 @@ from grange.errors import (
 
 T = TypeVar("T")
 
-# So many inputs and outputs travel at once: more would only share the same line.
+# So many inputs travel at once, and so many outputs: more would only share the same line.
 TRANSFERS = 4
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 15.0
@@ -33,7 +33,10 @@ class Errands:
     def __init__(self, trouble: Callable[[str], None]) -> None:
         """`trouble` hears in words what doesn't go on for now."""
         self._trouble = trouble
-        self._threads = ThreadPoolExecutor(TRANSFERS, thread_name_prefix="transfer")
+        # Apart: inputs may have to wait for room, until what has it has been carried away.
+        self._coming = ThreadPoolExecutor(TRANSFERS, thread_name_prefix="coming")
+        self._leaving = ThreadPoolExecutor(TRANSFERS, thread_name_prefix="leaving")
+        self.is_closed = False
         self._going: set[asyncio.Task[None]] = set()
 
     def go(self, errand: Coroutine[None, None, None]) -> None:
@@ -42,12 +45,21 @@ class Errands:
         self._going.add(task)
         task.add_done_callback(self._gone)
 
-    async def blocking(self, work: Callable[[], T]) -> T:
-        """Do in a thread what blocks; of such, only so many at once."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    async def blocking(self, work: Callable[[], T], *, coming: bool = False) -> T:
+        """Do in a thread what blocks; of such, only so many at once.
+
+        What is `coming` here is in nobody else's way.
+        """
+        threads = self._coming if coming else self._leaving
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
 
     async def persist(
-        self, work: Callable[[], T], *, wanted: Callable[[], bool], what: str
+        self,
+        work: Callable[[], T],
+        *,
+        wanted: Callable[[], bool],
+        what: str,
+        coming: bool = False,
     ) -> T | None:
         """Do in a thread what blocks, again and again while it fails for what may pass.
 
@@ -56,7 +68,7 @@ class Errands:
         pause = _FIRST_PAUSE_SECONDS
         while wanted():
             try:
-                return await self.blocking(work)
+                return await self.blocking(work, coming=coming)
             except _FINAL:
                 raise
             except GrangeError as error:
@@ -69,11 +81,13 @@ class Errands:
 
     async def close(self) -> None:
         """End all errands. Threads that are still at something are left alone."""
+        self.is_closed = True
         going = list(self._going)
         for task in going:
             task.cancel()
         await asyncio.gather(*going, return_exceptions=True)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._coming, self._leaving):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _gone(self, task: asyncio.Task[None]) -> None:
         self._going.discard(task)

@@ -26,6 +26,8 @@ BROKER = "the broker is away"
 RENEW_SECONDS = 10.0
 # Beats that say that something has changed come no closer together than this.
 _BEAT_GAP_SECONDS = 0.2
+# A connection that comes back within this was not worth a word.
+_DOUBT_SECONDS = 1.0
 
 
 class Exchange:
@@ -40,18 +42,25 @@ class Exchange:
         *,
         drained: Callable[[], None],
         reconnected: Callable[[], None],
+        shaken: Callable[[], None],
     ) -> None:
-        """`drained` is called when a driver wants this station to take nothing more."""
+        """Take the station's papers.
+
+        `drained` is called when a driver wants this station to take nothing
+        more, `shaken` when the broker is lost: the server may know why.
+        """
         self._papers = papers
         self._link = link
         self._capacity = capacity
         self._words = words
         self._drained = drained
         self._reconnected = reconnected
+        self._shaken = shaken
         self._works: Works | None = None
         self._intake: Intake | None = None
         self._beat_now = asyncio.Event()
         self._stopped: set[str] = set()
+        self._was_up = False
 
     def use(self, works: Works) -> None:
         """Bring work to these."""
@@ -180,13 +189,20 @@ class Exchange:
 
     def _health_changed(self, health: Health) -> None:
         if health.state == "down":
-            self._words.trouble(BROKER, health.reason)
+            self._shaken()
+            # Who was removed hears that from the server, in better words.
+            asyncio.get_running_loop().call_later(_DOUBT_SECONDS, self._tell_health)
             return
-        if self._words.is_said(BROKER):
+        if self._was_up:
             self._reconnected()
+        self._was_up = True
         self._words.over(BROKER, "the broker is back")
         self.ask()
         self._beat_now.set()
+
+    def _tell_health(self) -> None:
+        if self._intake is not None and self._intake.health().state == "down":
+            self._words.trouble(BROKER, self._intake.health().reason)
 
     async def _renewed(self, intake: Intake) -> None:
         """Wait until the credentials are others; while the broker is away, ask for them."""

@@ -139,13 +139,14 @@ class Labour:
 
     async def _brought(self, held: Held) -> Brought | None:
         def wanted() -> bool:
-            return self._ending.is_wanted(held)
+            return self._ending.is_wanted(held) and not self._errands.is_closed
 
         try:
             return await self._errands.persist(
                 lambda: self._bringer.bring(held.route, held.task, wanted),
                 wanted=wanted,
                 what="Inputs can't be brought here",
+                coming=True,
             )
         except ClaimEnded:
             self._ending.drop(held)

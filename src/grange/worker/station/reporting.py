@@ -35,6 +35,11 @@ class Reporting:
         self._compose = compose
         self._ordered = ordered
         self._seconds = beat_seconds
+        self._now = asyncio.Event()
+
+    def soon(self) -> None:
+        """Report at once: something has happened of which the server may know more."""
+        self._now.set()
 
     async def run(self) -> None:
         """Report until cancelled.
@@ -44,7 +49,9 @@ class Reporting:
         """
         while True:
             await self._report()
-            await asyncio.sleep(max(_LEAST_SECONDS, self._seconds))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._now.wait(), max(_LEAST_SECONDS, self._seconds))
+            self._now.clear()
 
     async def leave(self) -> None:
         """Say that the station ends by itself."""

@@ -74,13 +74,15 @@ def beat(
     """How the station is. The caller adds what only it knows."""
     every = list(holding)
     at_hand = [held for held in every if held.task.id in working]
+    begun = sum(held.phase is Phase.WORKING for held in every)
     waiting = sum(held.phase in {Phase.COMING, Phase.READY} for held in every)
     return Beat(
         capacity=_said(capacity),
         labels=list(capacity.labels),
         protocol=PROTOCOL,
-        busy=len(at_hand),
-        held=waiting,
+        # What was begun just now is in no look at the workers yet.
+        busy=min(capacity.slots, begun),
+        held=waiting + max(0, begun - capacity.slots),
         tasks=[_now(held, working[held.task.id]) for held in at_hand[:_MOST_TASKS]],
         done=totals.done,
         failed=totals.failed,

@@ -12,6 +12,7 @@ from grange.client.schemas.workers import Beat, Orders
 from grange.errors import GrangeError
 from grange.worker.station import machine, signs
 from grange.worker.station.exchange import Exchange
+from grange.worker.station.holding import Phase
 from grange.worker.station.papers import Papers
 from grange.worker.station.reporting import Reporting
 from grange.worker.station.words import Words
@@ -58,6 +59,13 @@ class Station:
         self._words = Words(say)
         self._loop = asyncio.get_running_loop()
         self._over: asyncio.Future[bool] = self._loop.create_future()
+        self._reporting = Reporting(
+            means.link,
+            self._words,
+            compose=self._compose,
+            ordered=self._ordered,
+            beat_seconds=papers.beat_seconds,
+        )
         self._exchange = Exchange(
             papers,
             means.link,
@@ -65,6 +73,7 @@ class Station:
             self._words,
             drained=lambda: self._drain(wanted=True),
             reconnected=means.count.reconnected,
+            shaken=self._reporting.soon,
         )
         self._works = Works(
             means,
@@ -74,13 +83,6 @@ class Station:
             broken=self._break,
         )
         self._exchange.use(self._works)
-        self._reporting = Reporting(
-            means.link,
-            self._words,
-            compose=self._compose,
-            ordered=self._ordered,
-            beat_seconds=papers.beat_seconds,
-        )
         self._leaving = self._draining = False
         self._ending: asyncio.Task[None] | None = None
         self._busy_at = time.monotonic()
@@ -173,7 +175,7 @@ class Station:
         works, now = self._works, time.monotonic()
         self._means.count.stands(
             slots=self._means.capacity.slots,
-            busy=len(works.working()),
+            busy=min(self._means.capacity.slots, works.holding.count(Phase.WORKING)),
             draining=self._draining or self._leaving,
             connected=self._exchange.is_up,
             unsent=len(works.teller),

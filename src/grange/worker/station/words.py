@@ -43,10 +43,6 @@ class Words:
         if self._troubles.pop(what, None) is not None:
             self._say(words)
 
-    def is_said(self, what: str) -> bool:
-        """Whether this trouble lasts."""
-        return what in self._troubles
-
 
 def sizes(size: int) -> str:
     """Bytes for people."""

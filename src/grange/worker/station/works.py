@@ -152,6 +152,10 @@ class Works:
         await self.teller.close()
         await asyncio.to_thread(self._benches.close)
         await self.errands.close()
+        # Threads that wait for room would keep this process from its end.
+        for held in self.holding:
+            if held.hold is not None:
+                held.hold.close()
         self.journal.close()
 
     # ---- what the work finds out
