@@ -140,6 +140,28 @@ def test_what_could_not_be_revoked_is_revoked_later(
     assert joined.worker.id not in rabbitmq_server.control("list_users")
 
 
+def test_a_join_that_fails_leaves_nothing(
+    rabbitmq_server: Broker, users: WorkerUsers, site: str, database: Database
+) -> None:
+    """While the broker gives no credentials nobody joins, and the token serves when it does."""
+    away = WorkerUsers(rabbitmq_server.url, site=site, management="http://127.0.0.1:1")
+    crew = Crew(database, away)
+    token = crew.token()
+    with pytest.raises(BrokerUnreachable):
+        crew.join(token=token)
+    crew.workers.examine()
+    assert ([], "broker.unreachable") == (
+        crew.workers.all(),
+        getattr(crew.workers.trouble, "code", ""),
+    )
+    assert ["worker.joined", "worker.join.undone"] == [action for _, action in crew.said()][-2:]
+
+    crew.workers._access = users
+    crew.workers.examine()
+    assert None is crew.workers.trouble
+    assert "rack-1" == crew.join(token=token).worker.name
+
+
 def test_a_management_that_is_away_or_refuses_says_what_to_do(
     rabbitmq_server: Broker, site: str
 ) -> None:

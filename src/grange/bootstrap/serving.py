@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -55,6 +56,7 @@ class Server:
             # Not before: a process that starts beside this one would take its time.
             self.start_driving()
             ready()
+            threading.Thread(target=self.parts.workers.examine, daemon=True).start()
 
         serve(make_app(self.parts), self.listener, ready=begin, stopping=self.parts.hub.close)
 

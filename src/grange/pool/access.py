@@ -15,6 +15,9 @@ class SharedAddress:
     def check(self) -> None:
         """There is an engine for workers."""
 
+    def examine(self) -> None:
+        """Nobody has to be asked."""
+
     def issue(self, worker: str, password: str) -> str:
         """The URL that all workers get."""
         return self._address
@@ -41,6 +44,9 @@ class NoEngine:
             hint="Start it with a broker: grange serve --engine amqp://USER:PASSWORD@BROKER/",
         )
 
+    def examine(self) -> None:
+        """There is nobody to ask."""
+
     def issue(self, worker: str, password: str) -> str:
         """Say that workers can't join.
 
@@ -59,6 +65,9 @@ class Elsewhere:
 
     def check(self) -> None:
         """Nobody knows it here."""
+
+    def examine(self) -> None:
+        """Nobody can be asked here."""
 
     def issue(self, worker: str, password: str) -> str:
         """Say that it can't be done here.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from grange.accounts.models import Actor, Place
+from grange.errors import EngineError
 from grange.pool.models import JSON, EngineAccess, Probe, Worker
 from grange.pool.presence import Beats
 
@@ -50,6 +51,8 @@ class Basis:
         self._beats = Beats(database)
         self._trusted: dict[str, tuple[Worker, float]] = {}
         self._revoke_at = 0.0
+        # What keeps machines from joining, as far as it is known.
+        self.trouble: EngineError | None = None
 
     def _record(
         self,

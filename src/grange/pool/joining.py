@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from grange.accounts.models import Actor, Place
 from grange.accounts.secret import derived, digest
-from grange.errors import Conflict, CredentialsInvalid, ProtocolMismatch
+from grange.errors import (
+    Conflict,
+    CredentialsInvalid,
+    EngineError,
+    GrangeError,
+    ProtocolMismatch,
+)
 from grange.pool import rows, tokens
 from grange.pool.basis import Basis
 from grange.pool.models import (
@@ -26,6 +34,8 @@ from grange.pool.models import (
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+log = logging.getLogger("grange.server")
 
 KEY_PREFIX = "grangeworker"
 KEY_PARTS = 3
@@ -48,6 +58,15 @@ class Joining(Basis):
         except Conflict:
             return False
         return True
+
+    def examine(self) -> None:
+        """See whether workers can be given credentials; what is in the way becomes `trouble`."""
+        try:
+            self._access.examine()
+            self.trouble = None
+        except EngineError as error:
+            self.trouble = error
+            log.warning("no machine can join: %s %s", error.message, error.hint)
 
     def make_token(
         self, actor: Actor, *, labels: Sequence[str] = (), seconds: float = 900.0, uses: int = 1
@@ -109,25 +128,31 @@ class Joining(Basis):
         Raises:
             ProtocolMismatch: Its version can't work with this one.
             CredentialsInvalid: The token is unknown, used up or over.
-            EngineError: The engine can't be asked for credentials; ask again with the same secret.
+            EngineError: The engine can't be asked for credentials; nothing has happened then.
         """
         _check_fit(facts)
         key = digest(secret)
 
-        def work(connection: Connection) -> Worker:
+        def work(connection: Connection) -> tuple[Worker, bool]:
             found = tokens.known(connection, token)
             earlier = rows.joined_before(connection, key, found.id)
             if earlier is not None:
-                return earlier
+                return earlier, False
             now = self._clock()
             tokens.use(connection, found, now=now)
             joined = rows.add(connection, facts, found, key=key, address=place.address, now=now)
             detail = {"name": joined.name, "token": found.id, "system": joined.system}
             target = f"worker {joined.id}"
             self._record(connection, None, "worker.joined", target, detail, place=place)
-            return joined
+            return joined, True
 
-        return self._equipped(self._database.transact(work), secret)
+        joined, is_new = self._database.transact(work)
+        try:
+            return self._equipped(joined, secret)
+        except GrangeError:
+            if is_new:
+                self._undo(joined, token, place)
+            raise
 
     def renew(self, worker: Worker, key: str) -> Joined:
         """The same as at joining, with credentials that the engine knows by now.
@@ -174,6 +199,20 @@ class Joining(Basis):
             ),
         )
 
+    def _undo(self, joined: Worker, token: str, place: Place) -> None:
+        """Take back that a machine has joined, since it can do nothing."""
+
+        def work(connection: Connection) -> None:
+            rows.drop(connection, joined)
+            tokens.give_back(connection, token.partition(".")[0])
+            detail = {"name": joined.name}
+            target = f"worker {joined.id}"
+            self._record(connection, None, "worker.join.undone", target, detail, place=place)
+
+        self._database.transact(work)
+        with suppress(EngineError):  # Half of it may have been done there.
+            self._access.revoke(joined.id)
+
     def _read_key(self, key: str) -> Worker:
         parts = key.split("_")
         worker = None
@@ -193,6 +232,7 @@ class Joining(Basis):
         with self._database.write() as connection:
             rows.change(connection, worker, known_to_engine=1)
         engine = self._access.issue(worker.id, password)
+        self.trouble = None
         return Joined(worker=worker, engine=engine, probes=tuple(self._probes()))
 
 

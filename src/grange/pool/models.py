@@ -186,6 +186,13 @@ class EngineAccess(Protocol):
             Conflict: It has none.
         """
 
+    def examine(self) -> None:
+        """See that the engine gives credentials; it is asked.
+
+        Raises:
+            EngineError: It does not.
+        """
+
     def issue(self, worker: str, password: str) -> str:
         """The URL with which this worker reaches the engine; its credentials open it from now on.
 

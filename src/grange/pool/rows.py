@@ -127,6 +127,11 @@ def add(
     return worker
 
 
+def drop(connection: Connection, worker: Worker) -> None:
+    """Delete a worker's row."""
+    connection.execute(delete(workers).where(workers.c.id == worker.id))
+
+
 def change(connection: Connection, worker: Worker, **values: object) -> Worker:
     """Set columns of a worker's row, and return it as it is then.
 

@@ -110,6 +110,8 @@ class Workers(Joining):
             return rows.to_forget(connection)
 
         self._revoke(self._database.transact(work))
+        if self.trouble:
+            self.examine()
 
     def close(self) -> None:
         """Write down the beats that this process alone knows of."""

@@ -103,6 +103,12 @@ def use(connection: Connection, token: WorkerToken, *, now: float) -> None:
     )
 
 
+def give_back(connection: Connection, token_id: str) -> None:
+    """Let a token serve once more, since a machine that used it could not join."""
+    mine = (worker_tokens.c.id == token_id) & (worker_tokens.c.used > 0)
+    connection.execute(update(worker_tokens).where(mine).values(used=worker_tokens.c.used - 1))
+
+
 def revoke(connection: Connection, token_id: str) -> None:
     """End a token.
 

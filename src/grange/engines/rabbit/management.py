@@ -60,6 +60,16 @@ class WorkerUsers:
     def check(self) -> None:
         """Everything that can be told without asking is well."""
 
+    def examine(self) -> None:
+        """See that the management API answers and lets the server make users.
+
+        Raises:
+            BrokerUnreachable: It does not answer.
+            BrokerRefused: The server's own user may not make users.
+        """
+        with self._client() as client:
+            self._send(client, "GET", "users?columns=name&page=1&page_size=1")
+
     def issue(self, worker: str, password: str) -> str:
         """The URL by which this worker reaches the broker; done again it changes nothing.
 

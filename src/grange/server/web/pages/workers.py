@@ -75,6 +75,7 @@ def list_workers(
         queue=_queue(desk),
         engine=here.engine_health(),
         joinable=here.workers.is_joinable(),
+        trouble=here.workers.trouble,
         url=here.url,
         address=Address("/workers", {"q": q, "state": state}),
     )
