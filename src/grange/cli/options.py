@@ -81,7 +81,9 @@ Name = Annotated[
 Priority = Annotated[
     int,
     typer.Option(
-        "--priority", metavar="N", help="Below 0, the run yields to others on this machine."
+        "--priority",
+        metavar="N",
+        help="On many machines, 10 more get twice the workers; below 0, it yields to others here.",
     ),
 ]
 Group = Annotated[
