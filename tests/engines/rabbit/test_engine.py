@@ -12,7 +12,7 @@ from grange.engines.rabbit.checking import check
 from grange.engines.rabbit.messages import Abandon, Report, pack_report
 from grange.errors import BrokerRefused, BrokerUnreachable, EngineError, SettingInvalid
 from tests.brokers import Broker
-from tests.engines.rabbit.stand import LEASE_SECONDS, Scene, publish, until, wait
+from tests.engines.rabbit.stand import LEASE_SECONDS, Scene, publish, until, until_quiet, wait
 from tests.services import PASSWORD, USER, free_port
 
 
@@ -23,7 +23,7 @@ def test_a_task_goes_there_and_back(scene: Scene) -> None:
 
     publish(engine, (task,))
     until(lambda: station.held, engine)
-    until(lambda: engine.workers(), engine)
+    until(engine.workers, engine)
 
     assert ["st"] == [view.name for view in engine.workers()]
     assert [task.id] == engine.alive()
@@ -49,7 +49,7 @@ def test_small_tasks_travel_together(scene: Scene) -> None:
 def test_a_driver_learns_how_many_slots_there_are(scene: Scene) -> None:
     """What is out is bounded by what stations can do."""
     engine = scene.engine()
-    until(lambda: engine.room(), engine)
+    until(engine.room, engine)
     (task,) = scene.tasks()
     scene.station(slots=3)
     publish(engine, (task,))
@@ -96,7 +96,7 @@ def test_a_station_that_vanishes_loses_its_task(scene: Scene) -> None:
     engine, station = scene.engine(), scene.station(busy=True)
     (task,) = scene.tasks()
     publish(engine, (task,))
-    until(lambda: engine.workers(), engine)
+    until(engine.workers, engine)
 
     station.end()
     gone = time.monotonic()
@@ -194,7 +194,7 @@ def test_what_stations_only_give_back_is_lost_in_the_end(
         else:
             deliver(message, subscription)  # type: ignore[arg-type]
 
-    station.intake._delivered = refusing  # type: ignore[method-assign, assignment]
+    station.intake._delivered = refusing  # type: ignore[method-assign]
     publish(engine, (poison, sound))
     came = wait(engine, (poison, sound))
 

@@ -66,8 +66,7 @@ def _refused(error: BaseException | None, broker: str, where: Address) -> tuple[
         case theirs.InvalidFrameError() if "OpenOk" in str(error):
             # What the broker answered instead, the client does not say.
             return (
-                f"{broker} does not open the virtual host {where.vhost!r} "
-                f"to the user {where.user!r}.",
+                f"{broker} does not open its virtual host {where.vhost!r} to {where.user!r}.",
                 "Is there one? rabbitmqctl list_vhosts; list_permissions",
             )
         case theirs.DeliveryError():
