@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.measure import Result, Row, Target, in_child, in_turn
 
 HOURS = (1, 10)
-REPETITIONS = 3
+REPETITIONS = 2
 WORKERS = 2
 SIZE, FPS, LOOP_SECONDS = (160, 90), 5, 20
 SAMPLE_FPS = "1/2"
