@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -137,10 +138,13 @@ def _publish(driven: Driven, one: Publication) -> None:
 def _spare_own(driven: Driven, path: str, expect: Sequence[Stored]) -> None:
     """Publishing replaces a folder: make sure that it is none that a person has filled."""
     here = driven.store.list(path)
+    first = next(here, None)
+    if first is None:
+        return
     made = driven.store.has_published(path)
-    is_own = any(
-        (one.mtime_ns or 0) < driven.own_before_ns if made is None else not made for one in here
-    )
+    is_own = not made
+    if made is None:
+        is_own = any((one.mtime_ns or 0) < driven.own_before_ns for one in chain([first], here))
     if is_own and not driven.store.published(path, expect):
         message = f"{path!r} in {driven.store.url} holds files that no run has made."
         raise StorePathRefused(message, hint="Move them away, or choose another --out.")

@@ -8,7 +8,9 @@ learn their digest, and only where an equal size makes that promising.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -20,7 +22,7 @@ from grange.runs.driven import Driven
 from grange.runs.keys import work_key
 from grange.runs.manifest import published_path
 from grange.runs.tables import Record, items, outputs, runs
-from grange.storage import Stored, open_store
+from grange.storage import Store, Stored, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +61,11 @@ def find_reuse(connection: Connection, driven: Driven, rows: Sequence[Record]) -
     found |= _same_bytes(connection, driven, [row for row in open_rows if row.sha256 is not None])
     unread = [row for row in open_rows if row.sha256 is None]
     sizes = _known_sizes(connection, driven, unread)
-    chosen: dict[int, Reuse] = {}
+    chosen = _obtained(driven, [(row, found[row.id]) for row in rows if row.id in found])
     for row in rows:
-        if row.id in found:
-            reuse = _obtain(driven, row, found[row.id])
-            if reuse is not None:
-                chosen[row.id] = reuse
-        elif row.sha256 is None and row.size in sizes:
+        if row.id not in found and row.sha256 is None and row.size in sizes:
             chosen[row.id] = Reuse()
-    return chosen
+    return {row.id: chosen[row.id] for row in rows if row.id in chosen}
 
 
 def _same_file(
@@ -158,6 +156,26 @@ def _with_outputs(connection: Connection, matches: dict[int, Record]) -> dict[in
     }
 
 
+def _obtained(driven: Driven, pairs: Sequence[tuple[Record, Earlier]]) -> dict[int, Reuse]:
+    """What can be had of these; where looking takes time, it is done at some at once."""
+
+    def obtain(pair: tuple[Record, Earlier]) -> Reuse | None:
+        return _obtain(driven, *pair)
+
+    if driven.store.publishers == 1 or len(pairs) <= 1:
+        looked = [obtain(pair) for pair in pairs]
+    else:
+        with ThreadPoolExecutor(driven.store.publishers, thread_name_prefix="reuse") as pool:
+            looked = list(pool.map(obtain, pairs))
+    return {row.id: one for (row, _), one in zip(pairs, looked, strict=True) if one}
+
+
+@lru_cache(maxsize=8)
+def _store_at(url: str) -> Store:
+    """A store that is read again and again; its connections are worth keeping."""
+    return open_store(url)
+
+
 def _obtain(driven: Driven, row: Record, earlier: Earlier) -> Reuse | None:
     """How to have the earlier result; None when its outputs are not what they were."""
     if not earlier.outputs:
@@ -165,7 +183,7 @@ def _obtain(driven: Driven, row: Record, earlier: Earlier) -> Reuse | None:
     base = published_path(earlier.path)
     expect = [Stored(one.path, one.size, one.sha256, one.mtime_ns) for one in earlier.outputs]
     try:
-        store = driven.store if earlier.out == driven.job.store else open_store(earlier.out)
+        store = driven.store if earlier.out == driven.job.store else _store_at(earlier.out)
         if not store.published(base, expect):
             return None
     except StoreError:

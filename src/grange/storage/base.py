@@ -96,6 +96,11 @@ class Store(ABC):
         The first call makes it; a later one, from any process, finds it as it is.
         """
 
+    def fresh(self, token: str) -> Path:
+        """The staging folder of that name with nothing in it, whatever was in it before."""
+        self.discard(token)
+        return self.staging(token)
+
     @abstractmethod
     def staged(self) -> Iterator[str]:
         """Every token that has a staging folder, in no particular order."""

@@ -152,6 +152,11 @@ class S3Store(Store):
         """Make a folder on this machine."""
         return self._staging.folder(token)
 
+    def fresh(self, token: str) -> Path:
+        """Empty it here; what was handed in is replaced when it is handed in again."""
+        self._staging.drop(token)
+        return self._staging.folder(token)
+
     def staged(self) -> Iterator[str]:
         """Read the names on this machine, and in the bucket."""
         return self._staging.tokens()
@@ -175,8 +180,10 @@ class S3Store(Store):
                 self.delete_tree(path)
             elif source := self._staging.find(token, expect):
                 self._bucket.begin(self._marker(path))
-                source(base)
+                source.write(base)
                 self._bucket.settle(base, self._marker(path), expect)
+                source.drop()
+                return
             elif not self.published(path, expect):
                 raise StoreMissing(f"Nothing is staged as {token!r} for {path!r}.")
             self._staging.discard(token)

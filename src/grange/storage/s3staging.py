@@ -8,6 +8,7 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
@@ -57,6 +58,14 @@ def locked(home: Path, name: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What was staged: it is written below a key's beginning, and dropped after that."""
+
+    write: Callable[[str], None]
+    drop: Callable[[], None]
+
+
 class Staging:
     """Staging folders below `home` on this machine, and those that were handed in."""
 
@@ -97,7 +106,7 @@ class Staging:
         """Upload the folder, then drop it here. Cut off, it can be done again."""
         if self._is_here(token):
             self._upload(token, self._area(token), sealed)
-            self._drop(token)
+            self.drop(token)
 
     def bring(self, token: str) -> Path:
         """The folder, with what was handed in elsewhere."""
@@ -109,13 +118,15 @@ class Staging:
                 self._download(token, found)
         return self.folder(token)
 
-    def find(self, token: str, expect: Sequence[Stored]) -> Callable[[str], None] | None:
-        """What writes all that was staged below a key's beginning; None when nothing is staged."""
+    def find(self, token: str, expect: Sequence[Stored]) -> Source | None:
+        """What was staged, here or elsewhere; None when that is not all that is expected."""
         if self._is_here(token):
-            return lambda base: self._upload(token, base, expect)
+            return Source(
+                lambda base: self._upload(token, base, expect), lambda: self.discard(token)
+            )
         there = dict(self._handed_in(token))
-        sizes = {path: found.size for path, found in there.items()}
-        if sizes != {one.path: one.size for one in expect}:
+        # More may be there: of an upload of other files that was cut off.
+        if any(one.path not in there or there[one.path].size != one.size for one in expect):
             return None
 
         def copy(base: str) -> None:
@@ -126,12 +137,19 @@ class Staging:
                 expect,
             )
 
-        return copy
+        return Source(
+            copy, lambda: self._bucket.objects.delete([one.key for one in there.values()])
+        )
 
     def discard(self, token: str) -> None:
         """Delete it here and there."""
-        self._drop(token)
+        self.drop(token)
         self._bucket.empty(self._area(token))
+
+    def drop(self, token: str) -> None:
+        """Delete the folder, at once to whoever looks for it."""
+        with told("discard outputs", "", root=self._home):
+            self._workspace.drop(self._workspace.staging(token))
 
     def clean(self) -> None:
         """Remove what was left here by programs that were killed, and empty folders."""
@@ -143,11 +161,6 @@ class Staging:
 
     def _is_here(self, token: str) -> bool:
         return os.path.isdir(self._workspace.staging(token))
-
-    def _drop(self, token: str) -> None:
-        """Delete the folder, at once to whoever looks for it."""
-        with told("discard outputs", "", root=self._home):
-            self._workspace.drop(self._workspace.staging(token))
 
     def _upload(self, token: str, base: str, files: Sequence[Stored]) -> None:
         folder = self.folder(token)

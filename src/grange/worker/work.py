@@ -58,8 +58,7 @@ class TaskWork:
         """The attempt's private folder in the store."""
         if self._output is None:
             # What a worker left that died in this very attempt is not this one's.
-            self._store.discard(self.token)
-            self._output = self._store.staging(self.token)
+            self._output = self._store.fresh(self.token)
         return self._output
 
     @property
@@ -134,8 +133,7 @@ class TaskWork:
     def part(self) -> Iterator[Path]:
         """Let `output` be a folder of an item's only part, which lasts until it is merged."""
         token = part_token(self.token)
-        self._store.discard(token)
-        self._output = self._store.staging(token)
+        self._output = self._store.fresh(token)
         self._stretch = (0.0, _PART_SHARE)
         try:
             yield self._output
