@@ -72,10 +72,10 @@ class Carrier:
 
     def _hand_in(self, route: Route, token: str, folder: Path, outputs: Sequence[Output]) -> None:
         bucket: Store = open_store(route.job.store, work=self._staged)
-        place = bucket.staging(token)
-        # On one disk, so nothing is copied; what is there already was moved by an earlier try.
+        # On one disk, so nothing is copied. What isn't here was moved by an earlier try, which
+        # may have handed it in, too: then there must be no new folder, and nothing happens.
         for name in os.listdir(folder):
-            shutil.move(folder / name, place / name)
+            shutil.move(folder / name, bucket.staging(token) / name)
         sealed = [Stored(one.path, one.size, one.sha256, one.mtime_ns) for one in outputs]
         bucket.hand_in(token, sealed)
 
