@@ -85,6 +85,15 @@ def test_many_beats_are_few_transactions(crew: Crew) -> None:
     assert [99] * 5 == [one.beat["busy"] for one in crew.process().all()]
 
 
+def test_the_last_beat_is_written_down_at_once(crew: Crew) -> None:
+    """That a worker has left is known everywhere, though no other beat may follow."""
+    worker, _ = crew.joined()
+    _beat(crew, worker)
+    _beat(crew, worker, leaving=True)
+
+    assert Presence.GONE == crew.workers.presence(crew.process().all()[0])
+
+
 def test_an_older_beat_never_wins(crew: Crew) -> None:
     """Two servers over one database keep what was said last."""
     worker, _ = crew.joined()

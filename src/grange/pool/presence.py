@@ -62,7 +62,8 @@ class Beats:
             seen.at = now
             seen.columns = _columns(worker, said, rate)
             self._pending.add(worker.id)
-            due = not 0 <= now - self._flushed_at < FLUSH_SECONDS
+            # After the last beat of a worker no other may come for long.
+            due = bool(said.get("leaving")) or not 0 <= now - self._flushed_at < FLUSH_SECONDS
             if due:
                 self._flushed_at = now
         if due:
