@@ -102,6 +102,15 @@ def test_one_worker_is_live_too(site: Site, crew: dict[str, Me]) -> None:
     expect(page.locator("#means")).to_contain_text("stopped")
 
 
+def test_the_page_of_a_worker_that_was_removed_leads_back(site: Site, crew: dict[str, Me]) -> None:
+    """Whoever looks at it when somebody else removes it sees the others, and no broken page."""
+    page = site.open("/workers/attic", site.cast.member)
+    assert 204 == site.cast.admin.delete("/workers/attic").status_code
+
+    page.wait_for_url("**/workers")
+    expect(page.locator("tbody tr")).to_have_count(2)
+
+
 def test_the_list_goes_by_keyboard(site: Site, crew: dict[str, Me]) -> None:
     """`j` moves, `x` selects, and Enter opens, while rows are put in place."""
     page = site.open("/workers", site.cast.admin)

@@ -11,11 +11,18 @@ const PARTS = ["#workers", "#standing", "#means"];
 let wait = EVERY;
 let lost = false;
 
+// A worker that somebody has removed meanwhile.
+async function isGone() {
+  const answer = await fetch(location.href).catch(() => null);
+  return answer?.status === 404;
+}
+
 async function look() {
   // Nobody looks at a hidden tab.
   if (!document.hidden) {
     const answered = await refresh(...PARTS);
     if (answered) tell(document.getElementById("workers"));
+    else if (await isGone()) return location.replace("/workers");
     if (answered === lost) document.dispatchEvent(new Event(answered ? "grange:back" : "grange:lost"));
     lost = !answered;
     wait = answered ? EVERY : Math.min(wait * 2, SLOWEST);
