@@ -8,6 +8,8 @@ import stat
 import time
 from pathlib import Path
 
+import httpx
+
 from tests.faults import parts
 from tests.worker.station.stage import Stage, until
 
@@ -114,6 +116,23 @@ def test_commands_see_no_key_of_the_worker(stage: Stage) -> None:
     seen = (stage.outputs(run) / "a" / "env").read_text()
     assert "GRANGE_WORKER=" in seen
     assert not [one for one in ("hush", papers["key"], papers["engine"]) if one in seen]
+
+
+def test_its_numbers_are_where_the_server_says(stage: Stage) -> None:
+    """Prometheus finds them by the server's list, and sees the work that was done."""
+    worker = stage.worker("counted", "--metrics-port", "0")
+    worker.wait_for(SHARED_WORDS)
+    run = stage.submit(stage.fill("counted-in", {"a": "1"}), "true # counted")
+    assert "done" == stage.finish(run)["state"]
+
+    url = stage.admin.get("/workers/counted").json()["metrics_url"]
+
+    [line] = [
+        one
+        for one in httpx.get(url).text.splitlines()
+        if one.startswith("grange_worker_tasks_total{") and "done" in one
+    ]
+    assert 1.0 == float(line.rpartition(" ")[2])
 
 
 def test_a_second_worker_in_one_home_is_refused(stage: Stage) -> None:

@@ -17,6 +17,8 @@ LEAST_BYTES = 256 << 20
 LEAST_SHARE = 0.05
 # It has to be so much more before work is taken again.
 _AGAIN = 1.25
+# What didn't fit may go to a machine with more room meanwhile.
+_DOUBT_SECONDS = 30.0
 # A mount that doesn't answer hangs whoever looks at it.
 LOOK_SECONDS = 10.0
 _PROVE_EVERY_SECONDS = 30.0
@@ -36,6 +38,7 @@ class Care:
         self._mounts = mounts
         self._words = words
         self._full = False
+        self._full_until = 0.0
         self._proved = 0.0
         self._proving: asyncio.Task[bool] | None = None
 
@@ -45,26 +48,25 @@ class Care:
         return self._full
 
     def filled(self, reason: str) -> None:
-        """Somebody has found the disk full."""
-        if not self._full:
-            self._full = True
-            self._words.trouble(DISK, f"nothing new is taken. {reason}")
+        """Somebody has found the disk full. Whatever room there seems to be, it was not enough."""
+        self._full_until = time.monotonic() + _DOUBT_SECONDS
+        self._fill(reason)
 
     def look(self, trouble: str = "") -> None:
         """See how much room there is; `trouble` is what keeps the journal from being written."""
         if trouble:
-            self.filled(f"{self._home.folder}: {trouble}.")
+            self._fill(f"{self._home.folder}: {trouble}.")
             return
         try:
             status = os.statvfs(self._home.folder)
         except OSError as error:
-            self.filled(f"{self._home.folder}: {error.strerror}")
+            self._fill(f"{self._home.folder}: {error.strerror}.")
             return
         free = status.f_bavail * status.f_frsize
         least = min(LEAST_BYTES, LEAST_SHARE * status.f_blocks * status.f_frsize)
         if free < least:
-            self.filled(f"{sizes(free)} are free below {self._home.folder}.")
-        elif self._full and free >= _AGAIN * least:
+            self._fill(f"{sizes(free)} are free below {self._home.folder}.")
+        elif self._full and free >= _AGAIN * least and time.monotonic() >= self._full_until:
             self._full = False
             self._words.over(DISK, "there is room on the disk again: work is taken")
 
@@ -91,6 +93,11 @@ class Care:
                 continue
             if old and run not in in_use():
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    def _fill(self, reason: str) -> None:
+        if not self._full:
+            self._full = True
+            self._words.trouble(DISK, f"nothing new is taken. {reason}")
 
     async def _prove(self) -> bool:
         before = self._mounts.shared
