@@ -132,9 +132,12 @@ class Joining(Basis):
         """
         _check_fit(facts)
         key = digest(secret)
+        # Whoever tries tokens at random takes nobody's turn to write.
+        with self._database.read() as reading:
+            tokens.known(reading, token)
 
         def work(connection: Connection) -> tuple[Worker, bool]:
-            found = tokens.known(connection, token)
+            found = tokens.known(connection, token, lock=True)
             earlier = rows.joined_before(connection, key, found.id)
             if earlier is not None:
                 return earlier, False

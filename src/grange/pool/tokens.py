@@ -70,8 +70,10 @@ def every(connection: Connection, *, now: float) -> list[WorkerToken]:
     return [_token(row) for row in connection.execute(query)]
 
 
-def known(connection: Connection, text: str) -> WorkerToken:
+def known(connection: Connection, text: str, *, lock: bool = False) -> WorkerToken:
     """The token of this text, whether or not it is used up or over.
+
+    With `lock` nobody else changes it until the transaction ends.
 
     Raises:
         CredentialsInvalid: There is none.
@@ -79,8 +81,8 @@ def known(connection: Connection, text: str) -> WorkerToken:
     token_id = text.partition(".")[0]
     row = None
     if len(token_id) == ID_LENGTH and looks_like_id(token_id):
-        query = select(worker_tokens).where(worker_tokens.c.id == token_id).with_for_update()
-        row = connection.execute(query).first()
+        query = select(worker_tokens).where(worker_tokens.c.id == token_id)
+        row = connection.execute(query.with_for_update() if lock else query).first()
     if row is None or not is_same(row.key, digest(text)):
         raise _refused("is unknown, or was revoked")
     return _token(row)
