@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from grange.engines.rabbit.link import Session
 
+# A queue that has no leader yet, right after the broker's start, may never answer: ask anew.
+CONSUME_SECONDS = 5.0
+
 _LASTING = 2  # AMQP's word for what outlives the broker
 
 
@@ -135,7 +138,9 @@ class Line:
         with translated(self._where):
             if prefetch:
                 await self._channel.basic_qos(prefetch_count=prefetch)
-            answer = await self._channel.basic_consume(queue, deliver, no_ack=settled)
+            answer = await self._channel.basic_consume(
+                queue, deliver, no_ack=settled, timeout=CONSUME_SECONDS
+            )
         return str(answer.consumer_tag)
 
     async def cancel(self, consumer: str) -> None:
