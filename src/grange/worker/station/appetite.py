@@ -6,6 +6,8 @@ import math
 
 # So much work lies here beside what is at hand: the way to the broker and back must not matter.
 AHEAD_SECONDS = 0.4
+# Behind tasks of less than this some wait here: each way to the broker would cost a percent.
+SHORT_SECONDS = 1.0
 # Behind tasks of less than this a larger one may wait for room.
 QUICK_SECONDS = 30.0
 _NEW_WEIGHT = 0.1
@@ -50,8 +52,8 @@ class Appetite:
         wanted = float(self._slots)
         if travelling:
             wanted += self._slots
-        if self._seconds is not None:
-            wanted += math.floor(AHEAD_SECONDS * self._slots / max(self._seconds, 1e-4))
+        if self._seconds is not None and self._seconds < SHORT_SECONDS:
+            wanted += math.ceil(AHEAD_SECONDS * self._slots / max(self._seconds, 1e-4))
         missing = wanted - held
         if missing <= 0:
             return 0
