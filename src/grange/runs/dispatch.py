@@ -346,6 +346,8 @@ class Dispatcher:
         tasks = [claimed.task for claimed in self._driven.flying.values()]
         mine = {staging_token(self._driven.id, task.id, task.epoch) for task in tasks}
         store = self._driven.store
+        if isinstance(self._halted, StoreUnreachable):
+            return  # It would be waited for once more: whoever goes on tidies up.
         # A store that refuses even this is no reason to say anything else than was to be said.
         with suppress(StoreError):
             for token in [one for one in store.staged() if attempt_token(one) in mine]:
