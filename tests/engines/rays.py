@@ -27,9 +27,14 @@ STORE_BYTES = 80 << 20
 class RayCluster:
     """A running cluster: where clients reach it, and its head's process."""
 
-    address: str
+    port: int
     folder: Path
     process: subprocess.Popen[bytes]
+
+    @property
+    def address(self) -> str:
+        """Where clients reach it."""
+        return f"ray://127.0.0.1:{self.port}"
 
     def log(self) -> str:
         """What it has said."""
@@ -37,18 +42,21 @@ class RayCluster:
 
 
 @contextlib.contextmanager
-def ray_cluster(*, cores: int = 8, resources: str = "{}") -> Iterator[RayCluster]:
-    """Run a cluster with so many pretended cores for as long as the block lasts."""
+def ray_cluster(*, cores: int = 8, port: int = 0) -> Iterator[RayCluster]:
+    """Run a cluster with so many pretended cores for as long as the block lasts.
+
+    Its only machine has the label `barn`.
+    """
     if find_spec("ray") is None:
         unavailable("Ray is not installed (the extra 'ray')")
     # Short, because it holds sockets.
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
-    port = free_port()
+    port = port or free_port()
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
     command += ["--node-ip-address=127.0.0.1", f"--port={free_port()}", f"--num-cpus={cores}"]
     command += [f"--ray-client-server-port={port}", f"--dashboard-port={free_port()}"]
     command += [f"--object-store-memory={STORE_BYTES}", f"--temp-dir={folder / 't'}"]
-    command += ["--include-dashboard=false", "--disable-usage-stats", f"--resources={resources}"]
+    command += ["--include-dashboard=false", "--disable-usage-stats", '--resources={"barn": 1}']
     # Its name is a mark that all that it starts carries, whatever session that is in.
     environment = {
         **os.environ,
@@ -59,29 +67,44 @@ def ray_cluster(*, cores: int = 8, resources: str = "{}") -> Iterator[RayCluster
         process = subprocess.Popen(
             command, stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True
         )
-    cluster = RayCluster(f"ray://127.0.0.1:{port}", folder, process)
+    cluster = RayCluster(port, folder, process)
     try:
         _await(cluster)
         yield cluster
     finally:
         kill_group(process)
-        kill_strays(folder.name, variable=MARK)
+        end(folder.name)
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def _await(cluster: RayCluster) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not _answers(cluster.address):
+    while not _answers(cluster.port):
         if cluster.process.poll() is not None or time.monotonic() > deadline:
             message = f"Ray did not start: {cluster.log()[-2000:]}"
             raise RuntimeError(message)
         time.sleep(0.05)
 
 
-def _answers(address: str) -> bool:
+def _answers(port: int) -> bool:
     """Whether its server for clients listens, which comes up some seconds after all else."""
     try:
-        socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 1).close()
+        socket.create_connection(("127.0.0.1", port), 1).close()
     except OSError:
         return False
     return True
+
+
+def end(mark: str) -> None:
+    """End all that a cluster has started that was given this mark."""
+    kill_strays(mark, variable=MARK)
+
+
+def marked(mark: str) -> list[int]:
+    """The processes that carry the mark."""
+    found = []
+    for one in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if one.name.isdigit() and f"{MARK}={mark}".encode() in (one / "environ").read_bytes():
+                found.append(int(one.name))
+    return found

@@ -2,28 +2,62 @@
 
 from __future__ import annotations
 
+import json
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.engines.contract.rigs import RIGS, ContractRig, RayRig
+from grange.core.ids import new_id
+from tests.brokers import Broker
+from tests.engines.contract.rigs import RIGS, ContractRig, RabbitRig, RayRig
 from tests.engines.rays import RayCluster
+from tests.worker.station.stage import Stage, staged
 
 
-@pytest.fixture(params=sorted(RIGS))
+@pytest.fixture(scope="session")
+def farm(tmp_path_factory: pytest.TempPathFactory, rabbitmq_server: Broker) -> Iterator[Stage]:
+    """Share a server with two stations among the tests of this process: of one slot, and of two."""
+    with staged(tmp_path_factory.mktemp("farm"), rabbitmq_server) as stage:
+        workers = [
+            stage.worker(f"slots-{slots}", "--labels", f"slots-{slots}", slots=slots)
+            for slots in (1, 2)
+        ]
+        for worker in workers:
+            worker.wait_for("with the server")
+        yield stage
+
+
+RAY = pytest.param("ray", marks=pytest.mark.ray)
+RABBIT = pytest.param("rabbit", marks=pytest.mark.rabbitmq)
+# A broker, a server and two stations take their time: on demand.
+ON_DEMAND = [RABBIT] if os.environ.get("CONTRACT_OVER_RABBIT") else []
+
+
+@pytest.fixture(params=["local", RAY, *ON_DEMAND])
 def rig(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ContractRig]:
     """Lend a rig; when it is given back, its engines have left no file."""
-    made = RIGS[request.param](tmp_path)
-    if isinstance(made, RayRig):
+    folder = tmp_path
+    if request.param == "rabbit":
+        farm: Stage = request.getfixturevalue("farm")
+        # In a folder that the stations see: how they reach others is not the engine's business.
+        folder = farm.share / new_id()
+        folder.mkdir()
+    made = RIGS[request.param](folder)
+    if isinstance(made, RabbitRig):
+        made.url = farm.broker.url
+        papers = farm.workers[0].home / "worker" / "papers.json"
+        made.site = json.loads(papers.read_text())["site"]
+    elif isinstance(made, RayRig):
         cluster: RayCluster = request.getfixturevalue("ray_cluster")
         made.address = cluster.address
     monkeypatch.setenv("TMPDIR", str(made.temporary))
     monkeypatch.setattr(tempfile, "tempdir", str(made.temporary))
     yield made
     for engine in made.engines:
-        engine.close()
+        made.end(engine)
     assert list(made.temporary.iterdir()) == []

@@ -46,7 +46,8 @@ class LedgeredRun:
         version = catalog.find(str(SCRIPTED)).version
         known = {"pipeline": str(SCRIPTED), "version": version, **spec}
         self.number = hand.submit(spec_of(rig.out, **known), found).number
-        hand.take(self.number)
+        # Engines that the rig makes from now on are this run's.
+        rig.run_id = hand.take(self.number).id
 
     # ---- steps
 
@@ -182,14 +183,15 @@ class Twice:
 class Late:
     """Holds every third first attempt back until its lease is long over."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    SECONDS = 8.0
+
+    def __init__(self) -> None:
         self._held: list[tuple[float, Outcome]] = []
 
     def __call__(self, came: list[Outcome]) -> list[Outcome]:
         now = time.monotonic()
         through = [one for one in came if one.task % 3 or one.epoch > 1]
-        self._held += [(now + self._seconds, one) for one in came if one not in through]
+        self._held += [(now + self.SECONDS, one) for one in came if one not in through]
         due = [one for at, one in self._held if at <= now]
         self._held = [one for one in self._held if one[0] > now]
         return [*through, *due]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from grange.core.ids import new_id
+from grange.core.resources import Needs
 from grange.core.tasks import Batch, Job, Outcome, OutcomeState, Task
 from grange.engines import Engine, make_engine
 from tests.engines.rig import PATIENCE_SECONDS, Rig, is_alive, wait_for
@@ -20,8 +21,8 @@ class ContractRig(Rig):
     """What the contract's tests use: engines that are made anew, and a caller that tries again."""
 
     name = "local"
-    # Whether workers are the engine's own, and go when it is closed.
-    owns_workers = True
+    # The shortest lease that signs of life are frequent enough for.
+    shortest_lease_seconds = 2.0
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -32,9 +33,17 @@ class ContractRig(Rig):
         """Say what the tasks of a run have in common; the run is this test's own."""
         return super().job(*args, **{"run": self.run_id, **changes})
 
-    def make(self, *, workers: int = 1, lease_seconds: float = LEASE_SECONDS) -> Engine:
-        """Make an engine with so many workers; it is closed with the rig."""
+    def make(
+        self, *, workers: int = 1, lease_seconds: float = LEASE_SECONDS, run: str = ""
+    ) -> Engine:
+        """Make an engine with so many workers, for one run; it is closed with the rig."""
         return super().engine(workers=workers, lease_seconds=lease_seconds)
+
+    def end(self, engine: Engine) -> None:
+        """End all that is out, as a driver does whose run is over."""
+        engine.abandon(engine.alive())
+        engine.forget()
+        engine.close()
 
     def many(self, count: int, script: str = "result = 1") -> list[Task]:
         """Make many tasks over one input."""
@@ -146,14 +155,44 @@ class RayRig(ContractRig):
     """Engines on a Ray cluster that lives as long as the tests' process."""
 
     name = "ray"
-    owns_workers = False
     address = ""
 
-    def make(self, *, workers: int = 1, lease_seconds: float = LEASE_SECONDS) -> Engine:
+    def make(
+        self, *, workers: int = 1, lease_seconds: float = LEASE_SECONDS, run: str = ""
+    ) -> Engine:
         """Make an engine on that cluster."""
         engine = make_engine(self.address, workers=workers, lease_seconds=lease_seconds)
         self.engines.append(engine)
         return engine
 
 
-RIGS: dict[str, type[ContractRig]] = {"local": ContractRig, "ray": RayRig}
+class RabbitRig(ContractRig):
+    """Engines over a broker; their workers are stations, which are real programs that go on."""
+
+    name = "rabbit"
+    # Stations give a sign of life every two seconds.
+    shortest_lease_seconds = 6.0
+    url = ""
+    site = ""
+
+    def make(
+        self, *, workers: int = 1, lease_seconds: float = LEASE_SECONDS, run: str = ""
+    ) -> Engine:
+        """Make an engine whose tasks go to the station that has so many slots."""
+        engine = make_engine(
+            self.url,
+            run=run or self.run_id,
+            site=self.site,
+            needs=needs_of(workers),
+            lease_seconds=lease_seconds,
+        )
+        self.engines.append(engine)
+        return engine
+
+
+def needs_of(workers: int) -> Needs:
+    """What leads tasks to the station with so many slots."""
+    return Needs(labels=(f"slots-{workers}",))
+
+
+RIGS: dict[str, type[ContractRig]] = {"local": ContractRig, "rabbit": RabbitRig, "ray": RayRig}

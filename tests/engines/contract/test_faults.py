@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -23,28 +22,26 @@ from tests.engines.contract.ledgered import (
 from tests.engines.contract.rigs import ContractRig, GatedTask, gone
 from tests.runs.ledgers import Hand
 
-LEASE_SECONDS = 2.0
-
 
 @pytest.fixture
-def hand(tmp_path: Path, sqlite_url: str) -> Iterator[Hand]:
+def hand(rig: ContractRig, sqlite_url: str) -> Iterator[Hand]:
     """Lend a hand over a real ledger, whose leases are short."""
     with contextlib.closing(open_database(sqlite_url)) as database:
         prepare(database)
-        yield Hand(database, tmp_path, lease_seconds=LEASE_SECONDS)
+        yield Hand(database, rig.folder, lease_seconds=rig.shortest_lease_seconds)
 
 
 @pytest.mark.parametrize(
     "carrier",
-    [Twice, lambda: Late(2 * LEASE_SECONDS), lambda: never, lambda: Shuffled(7)],
+    [Twice, Late, lambda: never, lambda: Shuffled(7)],
     ids=["twice", "late", "never", "out of order"],
 )
 def test_each_input_is_done_once_however_outcomes_travel(
     rig: ContractRig, hand: Hand, carrier: Callable[[], Carrier]
 ) -> None:
     """Outcomes come twice, late, never or out of order: every output is there, whole and once."""
-    engine = rig.make(workers=2)
     run = LedgeredRun(rig, hand, [LEAVE_A_FILE] * 40)
+    engine = rig.make(workers=2)
     run.carry = carrier()
 
     run.finish(engine)
@@ -56,7 +53,6 @@ def test_each_input_is_done_once_however_outcomes_travel(
 
 def test_workers_that_die_bring_nothing_twice(rig: ContractRig, hand: Hand) -> None:
     """Each fifth input kills its worker at the first try: it is tried again, the others are not."""
-    engine = rig.make(workers=2)
     deadly = f"""
     import os, signal
     mark = {str(rig.folder)!r} + "/tried-" + part.item.path
@@ -66,6 +62,7 @@ def test_workers_that_die_bring_nothing_twice(rig: ContractRig, hand: Hand) -> N
     {LEAVE_A_FILE}
     """
     run = LedgeredRun(rig, hand, [deadly if n % 5 == 0 else LEAVE_A_FILE for n in range(30)])
+    engine = rig.make(workers=2)
 
     run.finish(engine)
 
@@ -80,9 +77,9 @@ def test_an_input_that_always_kills_its_worker_fails_in_the_end(
     rig: ContractRig, hand: Hand
 ) -> None:
     """After as many tries as the run allows; what else there is, is done."""
-    engine = rig.make(workers=2)
     poison = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
     run = LedgeredRun(rig, hand, [poison, *[LEAVE_A_FILE] * 10], retries=1)
+    engine = rig.make(workers=2)
 
     run.finish(engine)
 
@@ -99,10 +96,10 @@ STEPS = ["claimed", "handed over", "begun", "come back", "concluded"]
 @pytest.mark.parametrize("step", STEPS)
 def test_a_run_can_be_cancelled_at_each_step(rig: ContractRig, hand: Hand, step: str) -> None:
     """Nothing is begun, taken or published after; only what was taken before counts."""
-    engine = rig.make()
     gate = GatedTask(rig)
     script = (rig.inputs / gate.task.path).read_text() + LEAVE_A_FILE
     run = LedgeredRun(rig, hand, [script])
+    engine = rig.make()
     went = STEPS[: STEPS.index(step) + 1]
 
     given = run.claim()
@@ -131,9 +128,9 @@ def test_a_run_can_be_cancelled_at_each_step(rig: ContractRig, hand: Hand, step:
 
 def test_cancelled_work_is_killed(rig: ContractRig, hand: Hand) -> None:
     """With all that it started, and its worker does other work then."""
-    engine = rig.make()
     task, mark = rig.blocking()
     run = LedgeredRun(rig, hand, [(rig.inputs / task.path).read_text()])
+    engine = rig.make()
     run.hand_over(engine, run.claim())
     rig.turn_until(engine, mark.exists)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -110,22 +111,19 @@ def test_what_a_task_prints_is_kept(rig: ContractRig) -> None:
 
 
 def test_tasks_of_several_runs_keep_to_their_own(rig: ContractRig) -> None:
-    """Each is done with the parameters of its run, however they are mixed."""
-    engine = rig.make(workers=2)
-    engine.start()
+    """Each run has an engine; its tasks are done with its parameters, and come back to it."""
     jobs = [
         rig.job(run=f"{rig.run_id}-{number}", params={"load": f"own = {number}"})
         for number in range(3)
     ]
-    tasks = {number: rig.many(20, "result = model['own']") for number in range(3)}
+    engines = [rig.make(workers=2, run=job.run) for job in jobs]
+    tasks = [rig.many(20, "result = model['own']") for _ in jobs]
 
-    for place in range(20):
-        for number, job in enumerate(jobs):
-            engine.publish(Batch(job, (tasks[number][place],)))
-    outcomes = rig.finish(engine, [task for some in tasks.values() for task in some])
-
-    for number, some in tasks.items():
-        assert {number} == {outcomes[task.id].result for task in some}
+    for engine, job, some in zip(engines, jobs, tasks, strict=True):
+        rig.publish(engine, some, job)
+    for number, engine in enumerate(engines):
+        outcomes = rig.finish(engine, tasks[number], jobs[number])
+        assert {number} == {one.result for one in outcomes.values()}
 
 
 def test_a_killed_worker_loses_its_task_and_no_other(rig: ContractRig) -> None:
@@ -222,14 +220,14 @@ def test_an_abandoned_task_can_be_given_out_again(rig: ContractRig) -> None:
     rig.silence(engine)
 
 
-def test_close_leaves_nothing_behind(rig: ContractRig) -> None:
+def test_the_end_leaves_nothing_behind(rig: ContractRig) -> None:
     """Whatever runs is killed with all that it started; to close twice does no harm."""
     engine = rig.make(workers=2)
     one, mark = rig.blocking()
     rig.publish(engine, [one, *rig.many(20)])
     rig.turn_until(engine, mark.exists)
 
-    engine.close()
+    rig.end(engine)
     engine.close()
 
     gone(mark)
@@ -303,12 +301,13 @@ def test_nothing_waits_behind_a_long_task(rig: ContractRig) -> None:
 
 def test_alive_names_what_is_held(rig: ContractRig) -> None:
     """From when it is handed over until it has come back, however long that takes."""
-    engine = rig.make(lease_seconds=2.0)
+    engine = rig.make(lease_seconds=rig.shortest_lease_seconds)
     long, queued = GatedTask(rig), rig.task("result = 1")
     rig.publish(engine, [long.task, queued])
     rig.turn_until(engine, long.begun.exists)
 
-    for _ in range(15):
+    until = time.monotonic() + 1.5 * rig.shortest_lease_seconds
+    while time.monotonic() < until:
         engine.collect(0.2)
         assert {long.task.id, queued.id} == set(engine.alive())
     long.open()
@@ -334,7 +333,7 @@ def test_views_say_what_each_worker_does(rig: ContractRig) -> None:
 
 def test_a_stopped_worker_does_not_hold_up_the_others(rig: ContractRig) -> None:
     """SIGSTOP past the lease: its task is not alive, and the rest is done without it."""
-    engine = rig.make(lease_seconds=1.5)
+    engine = rig.make(lease_seconds=rig.shortest_lease_seconds)
     rig.do(engine, rig.many(5))
     stuck, mark = rig.blocking()
     rig.publish(engine, [stuck])
