@@ -11,9 +11,7 @@ from grange.core.resources import LABEL, MOST_LABELS
 
 StateName = Literal["active", "draining", "removed"]
 PresenceName = Literal["up", "silent", "gone"]
-StandingName = Literal[
-    "working", "idle", "draining", "cut_off", "misfit", "silent", "gone", "left"
-]
+StandingName = Literal["working", "idle", "draining", "cut_off", "misfit", "silent", "gone", "left"]
 
 Label = Annotated[str, StringConstraints(pattern=rf"^{LABEL}$")]
 Line = Annotated[str, StringConstraints(max_length=200, pattern=ONE_LINE)]
@@ -164,7 +162,8 @@ class Worker(Answer):
     """A worker as people see it.
 
     `presence` follows from its last beat: up, silent, or gone; `standing` is
-    the word that matters most. `per_minute` is how many tasks it has ended in each of the last minutes.
+    the word that matters most. `per_minute` is how many tasks it has ended in
+    each of the last minutes.
     A task of a run that is not yours to see has no run and no path.
     """
 
