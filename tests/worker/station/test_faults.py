@@ -122,6 +122,27 @@ def test_a_server_that_is_away_stops_no_work(stage: Stage, notes: Path) -> None:
     worker.wait_for("the server is back")
 
 
+def test_a_mount_that_vanishes_costs_no_item(stage: Stage, tmp_path: Path) -> None:
+    """What fails by it is given back; from then on bytes come through the server."""
+    pretended = tmp_path / "mounted"
+    pretended.symlink_to(stage.share)
+    mapped = f"{stage.share}={pretended}"
+    hidden = ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {stage.server.home}; "$@"')
+    worker = stage.worker("unmounted", "--mount", mapped, prefix=(*hidden, "sh"))
+    worker.wait_for(SHARED_WORDS)
+    run = stage.submit(
+        stage.fill("unmounted-in", {str(number): f"{number}" for number in range(6)}),
+        "sleep 0.5; cat {input} > {output}/copy",
+        retries=0,
+    )
+    until(lambda: stage.run(run)["counts"]["done"], "the first item")
+
+    pretended.unlink()
+
+    ended = stage.finish(run)
+    assert (6, 0) == (ended["counts"]["done"], ended["counts"]["failed"])
+
+
 def test_a_full_disk_is_said_and_no_item_fails_by_it(
     stage: Stage, small_disk: Callable[[int], Path]
 ) -> None:

@@ -12,15 +12,16 @@ from grange.worker.station.routes import Way
 @pytest.mark.parametrize(
     ("code", "outputs", "mounted", "verdict"),
     [
-        ("pipeline.failed", Way.MOUNT, True, Verdict.TELL),
+        ("pipeline.failed", Way.SERVER, False, Verdict.TELL),
+        ("command.failed", Way.MOUNT, True, Verdict.DOUBT),
         ("store.full", Way.SERVER, False, Verdict.FULL),
-        ("store.full", Way.MOUNT, True, Verdict.TELL),  # the run's own store: it has to stop
+        ("store.full", Way.MOUNT, False, Verdict.TELL),  # the run's own store: it has to stop
         ("input.missing", Way.SERVER, True, Verdict.DOUBT),
         ("input.missing", Way.SERVER, False, Verdict.TELL),
         ("store.denied", Way.MOUNT, True, Verdict.DOUBT),
-        ("command.not_found", Way.MOUNT, True, Verdict.LACK),
-        ("pipeline.not_found", Way.MOUNT, True, Verdict.LACK),
-        ("extra.missing", Way.MOUNT, True, Verdict.LACK),
+        ("command.not_found", Way.MOUNT, False, Verdict.LACK),
+        ("pipeline.not_found", Way.MOUNT, False, Verdict.LACK),
+        ("extra.missing", Way.MOUNT, False, Verdict.LACK),
     ],
 )
 def test_a_machine_s_own_fault_is_not_the_item_s(
@@ -34,7 +35,7 @@ def test_what_every_machine_lacks_fails_in_the_end() -> None:
     """It is given back a few times, and told then: no run goes on for ever by this."""
     failed = _failed("command.not_found")
 
-    verdicts = [judge(failed, Way.MOUNT, mounted=True, lacked=n) for n in range(PATIENCE + 1)]
+    verdicts = [judge(failed, Way.MOUNT, mounted=False, lacked=n) for n in range(PATIENCE + 1)]
 
     assert [Verdict.LACK] * PATIENCE + [Verdict.TELL] == verdicts
 

@@ -30,8 +30,8 @@ class Watcher(Protocol):
     def full(self, reason: str) -> None:
         """This machine's disk is full."""
 
-    async def doubt(self) -> bool:
-        """Whether a mount is gone that was there."""
+    async def doubt(self, held: Held) -> bool:
+        """Whether a mount is gone that the attempt has used."""
 
     def ended(self, held: Held, outcome: Outcome) -> None:
         """A task came to its end here."""
@@ -69,22 +69,31 @@ class Ending:
         done: dict[str, list[tuple[Held, Outcome]]] = {}
         for held, said in came:
             outcome = named(said, self._name)
-            verdict = judge(
-                outcome,
-                held.route.outputs,
-                mounted=held.is_mounted,
-                lacked=self._lacked[outcome.task],
-            )
-            if verdict is not Verdict.TELL:
-                self._reconsider(held, outcome, verdict)
-            elif self._carrier.needed(held.route, outcome):
-                self.carry(held, outcome)
-            else:
+            if not self._sent_another_way(held, outcome, mounted=held.uses_mounts):
                 done.setdefault(held.run, []).append((held, outcome))
+        self._tell_all(done)
+
+    def _tell_all(self, done: dict[str, list[tuple[Held, Outcome]]]) -> None:
         for run, some in done.items():
             self._journal.end(run, [outcome for _, outcome in some], carried=True)
             self._close(some)
             self._teller.tell(run, [outcome for _, outcome in some])
+
+    def _sent_another_way(self, held: Held, outcome: Outcome, *, mounted: bool) -> bool:
+        """Whether something has to be done before the outcome may be told, which has begun."""
+        verdict = judge(
+            outcome,
+            held.route.outputs,
+            mounted=mounted,
+            lacked=self._lacked[outcome.task] if outcome.failure else 0,
+        )
+        if verdict is not Verdict.TELL:
+            self._reconsider(held, outcome, verdict)
+        elif self._carrier.needed(held.route, outcome):
+            self.carry(held, outcome)
+        else:
+            return False
+        return True
 
     def tell(self, held: Held, outcome: Outcome) -> None:
         """This is the end of the attempt: nothing has to be carried."""
@@ -155,9 +164,13 @@ class Ending:
             self._errands.go(self._rest(held, outcome))
 
     async def _doubt(self, held: Held, outcome: Outcome) -> None:
-        gone = await self._watcher.doubt()
-        if self.is_wanted(held):
-            self.tell(held, given_back(outcome) if gone else outcome)
+        gone = await self._watcher.doubt(held)
+        if not self.is_wanted(held):
+            return
+        if gone:
+            self.tell(held, given_back(outcome))
+        elif not self._sent_another_way(held, outcome, mounted=False):
+            self.tell(held, outcome)
 
     async def _rest(self, held: Held, outcome: Outcome) -> None:
         """Give it back after a pause, so that another machine may be quicker to take it."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from grange.core.resources import Needs
 from grange.core.tasks import Task
-from grange.worker.station.routes import Route
+from grange.worker.station.routes import Route, Way
 
 # So many attempts that have ended are remembered, to know them when they come once more.
 _REMEMBERED = 10_000
@@ -50,6 +50,11 @@ class Held:
     def key(self) -> tuple[int, int]:
         """Task and epoch."""
         return self.task.id, self.task.epoch
+
+    @property
+    def uses_mounts(self) -> bool:
+        """Whether its input or its outputs are on a mount."""
+        return self.is_mounted or self.route.outputs is Way.MOUNT
 
     @property
     def leaves_something(self) -> bool:

@@ -8,15 +8,10 @@ from grange.core.tasks import Outcome, OutcomeState
 from grange.errors import (
     CommandNotFound,
     ExtraMissing,
-    InputMissing,
-    InputUnreadable,
     ModelNotFound,
     PipelineInvalid,
     PipelineNotFound,
-    StoreDenied,
-    StoreError,
     StoreFull,
-    StoreMissing,
 )
 from grange.worker.station.routes import Way
 
@@ -27,9 +22,6 @@ FIRST_REST_SECONDS = 5.0
 _LACKING = frozenset(
     one.code
     for one in (CommandNotFound, ExtraMissing, ModelNotFound, PipelineInvalid, PipelineNotFound)
-)
-_OF_MOUNTS = frozenset(
-    one.code for one in (InputMissing, InputUnreadable, StoreDenied, StoreError, StoreMissing)
 )
 
 
@@ -48,7 +40,8 @@ def judge(outcome: Outcome, outputs: Way, *, mounted: bool, lacked: int) -> Verd
     Args:
         outcome: What the workers have said.
         outputs: How the run's outputs leave.
-        mounted: Whether the input or the outputs are on a mount.
+        mounted: Whether the input or the outputs are on a mount, and nobody has looked whether
+            that is still there: a command that misses its input fails in any way it likes.
         lacked: How often this task was given back from here for what is lacking.
     """
     failure = outcome.failure
@@ -56,7 +49,7 @@ def judge(outcome: Outcome, outputs: Way, *, mounted: bool, lacked: int) -> Verd
         return Verdict.TELL
     if failure.code == StoreFull.code and outputs is not Way.MOUNT:
         return Verdict.FULL
-    if failure.code in _OF_MOUNTS and mounted:
+    if mounted:
         return Verdict.DOUBT
     if failure.code in _LACKING and lacked < PATIENCE:
         return Verdict.LACK

@@ -28,7 +28,7 @@ from grange.worker.station.labour import Labour
 from grange.worker.station.link import Link
 from grange.worker.station.mounts import Mounts
 from grange.worker.station.restoring import restore
-from grange.worker.station.routes import Routes
+from grange.worker.station.routes import Routes, Way
 from grange.worker.station.signs import Totals
 from grange.worker.station.teller import Publish, Teller
 from grange.worker.station.words import Words
@@ -169,12 +169,14 @@ class Works:
         self.care.filled(reason)
         self._changed()
 
-    async def doubt(self) -> bool:
-        """Whether a mount is gone that was there."""
-        changed = await self.care.prove()
-        if changed:
+    async def doubt(self, held: Held) -> bool:
+        """Whether a mount is gone that the attempt has used."""
+        if await self.care.prove():
             self.routes.forget()
-        return changed
+        mounts, route = self._means.mounts, held.route
+        has_input = not held.is_mounted or mounts.uri_here(held.task.uri) is not None
+        has_store = route.outputs is not Way.MOUNT or mounts.here(route.job.store) is not None
+        return not (has_input and has_store)
 
     def ended(self, held: Held, outcome: Outcome) -> None:
         """A task came to its end here."""
