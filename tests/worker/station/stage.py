@@ -17,6 +17,7 @@ from typing import Any
 from tests.brokers import Broker
 from tests.server import scene
 from tests.server.scene import Serving
+from tests.services import unavailable
 
 PATIENCE_SECONDS = 60.0
 LEASE_SECONDS = 6.0
@@ -116,7 +117,13 @@ class Stage:
 
     def apart(self) -> tuple[str, ...]:
         """What starts a worker that sees neither the share nor the server's home."""
-        hide = " && ".join(f"mount -t tmpfs none {one}" for one in (self.share, self.server.home))
+        return self.without(self.share, self.server.home)
+
+    def without(self, *folders: Path) -> tuple[str, ...]:
+        """What starts a worker that finds nothing in these folders."""
+        if os.geteuid():
+            unavailable("only root may hide folders from a process")
+        hide = " && ".join(f"mount -t tmpfs none {one}" for one in folders)
         return ("unshare", "--mount", "sh", "-c", f'{hide} && exec "$@"', "sh")
 
     def fill(self, name: str, contents: Mapping[str, str | bytes]) -> Path:

@@ -127,8 +127,7 @@ def test_a_mount_that_vanishes_costs_no_item(stage: Stage, tmp_path: Path) -> No
     pretended = tmp_path / "mounted"
     pretended.symlink_to(stage.share)
     mapped = f"{stage.share}={pretended}"
-    hidden = ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs none {stage.server.home}; "$@"')
-    worker = stage.worker("unmounted", "--mount", mapped, prefix=(*hidden, "sh"))
+    worker = stage.worker("unmounted", "--mount", mapped, prefix=stage.without(stage.server.home))
     worker.wait_for(SHARED_WORDS)
     run = stage.submit(
         stage.fill("unmounted-in", {str(number): f"{number}" for number in range(6)}),
