@@ -57,12 +57,9 @@ def ray_cluster(*, cores: int = 8, port: int = 0) -> Iterator[RayCluster]:
     command += [f"--ray-client-server-port={port}", f"--dashboard-port={free_port()}"]
     command += [f"--object-store-memory={STORE_BYTES}", f"--temp-dir={folder / 't'}"]
     command += ["--include-dashboard=false", "--disable-usage-stats", '--resources={"barn": 1}']
-    # Its name is a mark that all that it starts carries, whatever session that is in.
-    environment = {
-        **os.environ,
-        "TEST_CLUSTER": folder.name,
-        "RAY_CLIENT_RECONNECT_GRACE_PERIOD": "0",
-    }
+    # All that it starts carries the mark, whatever session that is in. It asks for no token:
+    # a user's own is not for tests.
+    environment = {**os.environ, MARK: folder.name, "RAY_AUTH_MODE": "disabled"}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True
@@ -98,13 +95,3 @@ def _answers(port: int) -> bool:
 def end(mark: str) -> None:
     """End all that a cluster has started that was given this mark."""
     kill_strays(mark, variable=MARK)
-
-
-def marked(mark: str) -> list[int]:
-    """The processes that carry the mark."""
-    found = []
-    for one in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if one.name.isdigit() and f"{MARK}={mark}".encode() in (one / "environ").read_bytes():
-                found.append(int(one.name))
-    return found

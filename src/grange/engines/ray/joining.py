@@ -247,9 +247,7 @@ def explained(address: str, error: Exception) -> EngineError:
         return WorkerStartFailed(message, hint=hint)
     if isinstance(error, ConnectionError):
         message = f"{place} does not answer."
-        hint = (
-            "Is it up, is this the port of its client server, and does it want RAY_AUTH_MODE=token?"
-        )
+        hint = "Is this the port of its client server? Does it want RAY_AUTH_MODE=token?"
         return EngineError(message, hint=hint)
     return EngineError(f"{place} can't be used: {words[:1000]}", hint="See: ray status")
 
