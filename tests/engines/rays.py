@@ -95,3 +95,13 @@ def _answers(port: int) -> bool:
 def end(mark: str) -> None:
     """End all that a cluster has started that was given this mark."""
     kill_strays(mark, variable=MARK)
+
+
+def marked(mark: str) -> list[int]:
+    """The processes that carry the mark."""
+    found = []
+    for one in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if one.name.isdigit() and f"{MARK}={mark}".encode() in (one / "environ").read_bytes():
+                found.append(int(one.name))
+    return found

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from grange.engines import Engine, make_engine
 from grange.engines.ray import joining
 from grange.engines.ray.host import PROTOCOL, Terms, WorkerHost
 from grange.errors import EngineError, ExtraMissing, WorkerStartFailed
+from tests.engines import rays
 from tests.engines.contract.rigs import ContractRig, GatedTask, RayRig, gone
 from tests.engines.rays import RayCluster
 from tests.engines.rig import is_alive, states, wait_for
@@ -170,6 +173,44 @@ def test_what_was_not_seen_of_a_report_is_told_again(tmp_path: Path) -> None:
     assert [[7, task.id]] == [[seat, one["task"]] for seat, one in told]
     assert told == again
     assert [] == later
+
+
+LOCAL_RUN = """
+import sys
+from pathlib import Path
+from grange.engines import Engine, make_engine
+from tests.engines.contract.rigs import ContractRig
+
+rig = ContractRig(Path(sys.argv[1]))
+engine = make_engine("ray", workers=1)
+outcomes = rig.do(engine, [rig.task("import os; os.kill(os.getpid(), 9)"), *rig.many(20)])
+print(sorted({str(one.state) for one in outcomes.values()}))
+"""
+
+
+@pytest.mark.timeout(180)
+def test_a_cluster_of_our_own_leaves_no_word_and_no_file(tmp_path: Path) -> None:
+    """`ray` starts one here; when the process ends, so has all of it, and Ray has said nothing."""
+    temporary = Path("/tmp") / f"r{os.getpid()}"
+    temporary.mkdir()
+    try:
+        command = [sys.executable, "-c", textwrap.dedent(LOCAL_RUN), str(tmp_path)]
+        environment = {**os.environ, "TMPDIR": str(temporary), rays.MARK: temporary.name}
+        ended = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=150,
+            env={**environment, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+
+        assert ("['done', 'lost']\n", "") == (ended.stdout, ended.stderr)
+        assert [] == list(temporary.iterdir())
+        wait_for(lambda: not rays.marked(temporary.name), seconds=20)
+    finally:
+        rays.end(temporary.name)
+        temporary.rmdir()
 
 
 def _message(rig: ContractRig, task: Task) -> bytes:
