@@ -268,10 +268,17 @@ def _tag_order(tag: str) -> tuple[int, str]:
     return (TAGS.index(tag) if tag in TAGS else len(TAGS), tag)
 
 
+def _asked(security: list[dict[str, list[str]]]) -> str:
+    """The scope that an operation asks for, or whose key."""
+    scopes = [scope for one in security for names in one.values() for scope in names]
+    if scopes:
+        return f"`{scopes[0]}`"
+    return "a worker's key" if any("worker" in one for one in security) else "none"
+
+
 def _operation(method: str, path: str, operation: dict[str, Any]) -> tuple[str, ...]:
     from grange.server.documents import API
 
-    scopes = [scope for one in operation["security"] for names in one.values() for scope in names]
     takes = [_content(operation.get("requestBody", {}).get("content", {}))]
     takes += [
         f"`{one['name']}`{'' if one['required'] else '?'}"
@@ -283,7 +290,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> tuple[str, 
     return (
         f"`{method} {path.removeprefix(API)}`",
         _paragraphs(operation["description"]),
-        f"`{scopes[0]}`" if scopes else "none",
+        _asked(operation["security"]),
         ", ".join(filter(None, takes)),
         " ".join(filter(None, answers)),
     )

@@ -45,7 +45,7 @@ BAD = {
     "engine": "carrier pigeons",
     "workers_engine": "ray://broker",
     "cache_bytes": "much",
-    "buckets": "s3://key:word@videos",
+    "buckets": "videos",
     "store": "/srv/results",
     "debug": "perhaps",
 }

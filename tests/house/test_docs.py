@@ -118,6 +118,7 @@ def test_every_operation_is_on_its_page() -> None:
         "POST /setup",
         "POST /welcome",
         "POST /session",
+        "POST /workers/join",
     } == {name for name in known if told[name] == "none"}
 
 
