@@ -20,7 +20,7 @@ diff <(cd src && find grange -type f -not -name '*.pyc' | sort) \
 
 "$python" -m venv "$place/venv"
 "$place/venv/bin/pip" install --quiet --disable-pip-version-check --constraint "$root/constraints.txt" \
-  "${wheels[0]}[postgresql,mysql]" hypothesis pytest pytest-timeout pytest-xdist
+  "${wheels[0]}[postgresql,mysql,rabbitmq]" hypothesis pytest pytest-timeout pytest-xdist
 
 mkdir "$place/checkout"
 cp -R benchmarks docs examples tests ./*.md pyproject.toml "$place/checkout"
