@@ -90,6 +90,19 @@ class Broker:
         """Take away all that a killed server had on its disk."""
         shutil.rmtree(self.folder / "mnesia")
 
+    def lists(self, queue: str) -> bool:
+        """Whether it would find a quorum queue's log again: it writes that down a bit later."""
+        return queue.encode() in self._register.read_bytes()
+
+    def unlist(self) -> None:
+        """Let a killed server find no quorum queue's log, as if all had just been made."""
+        self._register.unlink()
+
+    @property
+    def _register(self) -> Path:
+        node = f"test{self.port}@localhost"
+        return self.folder / "mnesia" / node / "quorum" / node / "names.dets"
+
     def freeze(self) -> None:
         """Let the server hang: connections are taken, and nothing is answered."""
         self._signal(signal.SIGSTOP)

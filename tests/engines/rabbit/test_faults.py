@@ -1,8 +1,8 @@
-"""A broker that hangs, or is not there yet, is a pause: no task is lost, none comes twice."""
+"""A broker that dies, hangs or loses its disk is a pause: no task is lost, none comes twice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -10,6 +10,7 @@ import pytest
 
 from grange.core.tasks import Outcome, OutcomeState, Task
 from grange.engines.rabbit.engine import RabbitEngine
+from grange.engines.rabbit.names import Names
 from tests.brokers import Broker
 from tests.engines.rabbit.stand import Scene, publish, until
 
@@ -17,10 +18,12 @@ pytestmark = pytest.mark.timeout(300)
 
 
 @contextmanager
-def _down(broker: Broker) -> Iterator[None]:
+def _down(broker: Broker, spoil: Callable[[Broker], None] | None = None) -> Iterator[None]:
     """Cut the broker's power for as long as the block lasts."""
     broker.kill()
     try:
+        if spoil:
+            spoil(broker)
         yield
     finally:
         broker.start()
@@ -50,6 +53,48 @@ def _finish(engine: RabbitEngine, tasks: tuple[Task, ...]) -> dict[int, Outcome]
 def _state(engine: RabbitEngine) -> str:
     health = engine.health()
     return health.state if health else ""
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [None, Broker.unlist, Broker.wipe],
+    ids=["same disk", "queues half made", "empty disk"],
+)
+def test_a_broker_that_dies_loses_nothing(
+    scene: Scene,
+    rabbitmq_server: Broker,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[Broker], None] | None,
+) -> None:
+    """What is at hand goes on, what waited is done later, also when all at the broker is gone."""
+    if spoil is Broker.unlist:
+        monkeypatch.setattr("grange.engines.rabbit.line.QUIET_SECONDS", 1.0)
+    # A test's lease is short: the station must be back before it ends.
+    monkeypatch.setattr("grange.engines.rabbit.link.LONGEST_PAUSE_SECONDS", 0.5)
+    engine, station = scene.engine(), scene.station(slots=1, busy=True)
+    at_hand, waiting = tasks = scene.tasks(2)
+    publish(engine, tasks)
+    until(lambda: station.held, engine)
+    names = Names(scene.site)
+    for queue in (names.tasks("c1"), names.outcomes("run1"), names.dead):
+        until(lambda name=queue: rabbitmq_server.lists(name), engine)  # type: ignore[misc]
+
+    with _down(rabbitmq_server, spoil):
+        until(lambda: _state(engine) == "down", engine)
+        health = engine.health()
+        assert health is not None
+        assert str(rabbitmq_server.port) in health.reason
+        assert 0 == engine.room()
+        assert {at_hand.id, waiting.id} == set(engine.alive())
+    # What comes back meanwhile is not to be missed: nothing is collected here.
+    until(lambda: _state(engine) == "up" and station.intake.health().state == "up")
+    station.done(at_hand)
+    station.busy, station.wanted = False, 1
+
+    came = _finish(engine, tasks)
+
+    assert {OutcomeState.DONE} == {one.state for one in came.values()}
+    assert {task.id for task in tasks} == set(came)
 
 
 def test_a_broker_that_hangs_is_noticed_and_waited_for(

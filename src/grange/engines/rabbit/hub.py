@@ -78,6 +78,7 @@ class Hub:
         self._busy: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._finish = asyncio.Event()
+        self._session: Session | None = None  # the latest, also when it has ended
         self._line: Line | None = None  # for what may get lost
         self._beats = ""
         self._link = Link(
@@ -152,6 +153,7 @@ class Hub:
             wire.inbox.put(Down())
 
     async def _build(self, session: Session) -> None:
+        await self._remove_deaf(session)
         wiped = await self._is_wiped(session)
         line = await session.line()
         await topology.declare_site(line, self.names)
@@ -161,11 +163,30 @@ class Hub:
         await line.own_queue(self._beats, topology.PASSING)
         await line.bind(self._beats, self.names.beats, ALL)
         await line.consume(self._beats, self._beaten, settled=True)
-        for wire in list(self._wires.values()):
-            await wire.build(session, self._beats, wiped=wiped)
-        await bury(session, self.names)
+        await _together(
+            bury(session, self.names),
+            *(wire.build(session, self._beats, wiped=wiped) for wire in self._wires.values()),
+        )
         await line.post(self._announcement(), self.names.control, "")
         self._line = line
+
+    async def _remove_deaf(self, session: Session) -> None:
+        """Remove those queues that gave no answer last time, to be made again.
+
+        What is in them is lost, as it was before: the ledger gives it out again.
+        """
+
+        async def remove(queue: str) -> None:
+            log.warning("the queue %s does not answer: it is made anew", queue)
+            line = await session.line()
+            await line.delete(queue)
+            await line.close()
+            session.deaf.discard(queue)
+
+        last, self._session = self._session, session
+        if last is not None:
+            session.deaf |= last.deaf  # each until it is removed
+            await _together(*map(remove, last.deaf))
 
     async def _is_wiped(self, session: Session) -> bool:
         """Whether a queue that was there is gone, and with it all that waited."""
@@ -257,3 +278,10 @@ class Hub:
         task = asyncio.ensure_future(guarded(), loop=self._loop)
         self._busy.add(task)
         task.add_done_callback(self._busy.discard)
+
+
+async def _together(*works: Coroutine[Any, Any, None]) -> None:
+    """Do them at the same time, and all to the end; the first that failed is told of."""
+    for error in await asyncio.gather(*works, return_exceptions=True):
+        if error is not None:
+            raise error

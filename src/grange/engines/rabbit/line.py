@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiormq import exceptions as theirs
 from aiormq import spec
@@ -19,8 +19,14 @@ if TYPE_CHECKING:
 
     from grange.engines.rabbit.link import Session
 
-# A queue that has no leader yet, right after the broker's start, may never answer: ask anew.
-CONSUME_SECONDS = 5.0
+# A queue is deaf when it has been silent for so long, and for as long again after the broker
+# has answered something else. A broker writes down which log is a quorum queue's about a second
+# after it has made the queue. Killed before, it comes back with the queue and an empty log in
+# place of its own: it says that it has the queue, but that never gets a leader, and whoever
+# subscribes or sends to it waits for ever (rabbitmq-server 15725).
+QUIET_SECONDS = 15.0
+
+_T = TypeVar("_T")
 
 _LASTING = 2  # AMQP's word for what outlives the broker
 
@@ -138,9 +144,8 @@ class Line:
         with translated(self._where):
             if prefetch:
                 await self._channel.basic_qos(prefetch_count=prefetch)
-            answer = await self._channel.basic_consume(
-                queue, deliver, no_ack=settled, timeout=CONSUME_SECONDS
-            )
+            asking = self._channel.basic_consume(queue, deliver, no_ack=settled)
+            answer = await self._heard(queue, asking)
         return str(answer.consumer_tag)
 
     async def cancel(self, consumer: str) -> None:
@@ -180,7 +185,7 @@ class Line:
         properties = spec.Basic.Properties(delivery_mode=_LASTING, message_id=name or None)
         with translated(self._where):
             try:
-                await self._channel.basic_publish(
+                sending = self._channel.basic_publish(
                     body,
                     exchange=exchange,
                     routing_key=key,
@@ -188,9 +193,30 @@ class Line:
                     mandatory=True,
                     wait=False,
                 )
+                await self._heard("" if exchange else key, sending)
             except theirs.PublishError:
                 return False
         return True
+
+    async def _heard(self, queue: str, asked: Awaitable[_T]) -> _T:
+        """Wait for a queue's answer, but not for that of a deaf one."""
+        answer = asyncio.ensure_future(asked)
+        try:
+            if not (await asyncio.wait({answer}, timeout=QUIET_SECONDS))[0]:
+                await self.session.ping()
+                await asyncio.wait({answer}, timeout=QUIET_SECONDS)
+            if answer.done():
+                return answer.result()
+        finally:
+            # Asked or not, what came of it is not news any more.
+            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+            answer.cancel()
+        if queue:
+            self.session.deaf.add(queue)
+        raise BrokerUnreachable(
+            f"The queue {queue or 'of a run'} at {self._where.where} does not answer.",
+            hint="A server makes it anew. Is the broker's disk slow? rabbitmqctl status",
+        )
 
     def _cancelled(self, *_: object) -> None:
         """The queue of a consumer is gone, or has moved: begin from the beginning."""

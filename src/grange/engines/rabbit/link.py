@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from grange.engines.rabbit.line import Line
 
 # Connecting and declaring everything takes some milliseconds, many times that over a bad network.
-BUILD_SECONDS = 30.0
+CONNECT_SECONDS = 30.0
+BUILD_SECONDS = 90.0
 # The broker is asked for something so often, and must answer within the other: heartbeats alone
 # would notice a half-open connection after a minute and a half.
 PING_SECONDS = 5.0
@@ -51,6 +52,8 @@ class Session:
     def __init__(self, connection: AbstractConnection, where: Address) -> None:
         """Take over a connection that is open."""
         self.where = where
+        # Queues that did not answer on this session, though the broker did.
+        self.deaf: set[str] = set()
         self._connection = connection
         self._trouble: asyncio.Future[EngineError] = asyncio.get_running_loop().create_future()
         connection.close_callbacks.add(self._closed)
@@ -69,6 +72,17 @@ class Session:
         if not frail:
             line.on_end(self.fail)
         return line
+
+    async def ping(self) -> None:
+        """Have an answer from the broker, on a line that waits for nothing else.
+
+        Raises:
+            BrokerUnreachable: There is none.
+        """
+        with translated(self.where):
+            line = await asyncio.wait_for(self.line(frail=True), ANSWER_SECONDS)
+            await asyncio.wait_for(line.ping(), ANSWER_SECONDS)
+            await asyncio.wait_for(line.close(), ANSWER_SECONDS)
 
     def fail(self, error: EngineError) -> None:
         """End the session: something is not as it should be."""
@@ -93,6 +107,7 @@ class Session:
         self.fail(BrokerUnreachable("The connection to the message broker was closed."))
         with suppress(Exception, asyncio.CancelledError):
             await asyncio.wait_for(self._connection.close(), CLOSE_SECONDS)
+        await _let_go(self._connection)
 
     def _closed(self, _sender: object, error: BaseException | None, *_: object) -> None:
         self.fail(told(error, self.where))
@@ -193,13 +208,26 @@ async def connect(where: Address, name: str) -> Session:
         ExtraMissing: The client is not installed.
     """
     try:
-        import aio_pika
+        from aio_pika import Connection
+        from aio_pika.connection import make_url
     except ImportError as error:
         message = "RabbitMQ needs the extra rabbitmq, which is not installed."
         raise ExtraMissing(message, hint="Install it: pip install 'grange[rabbitmq]'") from error
     with translated(where):
-        connection = await asyncio.wait_for(
-            aio_pika.connect(where.url, client_properties={"connection_name": name}),
-            BUILD_SECONDS,
-        )
+        connection = Connection(make_url(where.url), client_properties={"connection_name": name})
+        try:
+            await asyncio.wait_for(connection.connect(), CONNECT_SECONDS)
+        except BaseException:
+            await _let_go(connection)
+            raise
     return Session(connection, where)
+
+
+async def _let_go(connection: AbstractConnection) -> None:
+    """Have the client hold it for closed, also if it never opened or could not be closed in time.
+
+    One that isn't would be closed by the collector of garbage: when nothing runs
+    any more that could do it.
+    """
+    with suppress(Exception, asyncio.CancelledError):
+        await asyncio.wait_for(connection.close(), CLOSE_SECONDS)
