@@ -38,7 +38,7 @@ def main(fault: str, struck: str, *words: str) -> None:
     if who == "worker":
         bootstrap = importlib.import_module("grange.bootstrap.embedded")
         command = [sys.executable, __file__, fault, struck, AS_WORKER]
-        bootstrap.worker_command = lambda: command  # type: ignore[attr-defined]
+        bootstrap.worker_command = lambda **_options: command  # type: ignore[attr-defined]
     sys.argv = ["grange", *words]
     importlib.import_module("grange.cli.main").main()
 
