@@ -26,6 +26,7 @@ from tests.services import (
 )
 
 _PLACES = "/usr/lib/rabbitmq/bin"
+_WITH_PARENT = "setpriv --pdeathsig KILL" if shutil.which("setpriv") else ""
 _HELLO = b"AMQP\x00\x00\x09\x01"
 
 # The machine's cores are the tests': what waits must not spin, and one scheduler will do.
@@ -61,8 +62,9 @@ class Broker:
 
     def start(self) -> None:
         """Start the server, or start it again over the same files."""
-        # Its own register of nodes, in its process group, so that nothing is left of it.
-        command = ["sh", "-c", 'epmd -port "$ERL_EPMD_PORT" & exec "$0"', self.program]
+        # Its own register of nodes, which ends with it, so that nothing is left of either.
+        register = f'{_WITH_PARENT} epmd -port "$ERL_EPMD_PORT"'
+        command = ["sh", "-c", f'{register} & exec "$0"', self.program]
         self.process = spawn(["env", *self._variables(), *command], "rabbitmq", self.folder)
         deadline = time.monotonic() + 2 * START_SECONDS
         while not self.answers():

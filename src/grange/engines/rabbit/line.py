@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 # has answered something else. A broker writes down which log is a quorum queue's about a second
 # after it has made the queue. Killed before, it comes back with the queue and an empty log in
 # place of its own: it says that it has the queue, but that never gets a leader, and whoever
-# subscribes or sends to it waits for ever (rabbitmq-server 15725).
+# subscribes or sends to it waits for ever. RabbitMQ says more of it here:
+# https://github.com/rabbitmq/rabbitmq-server/issues/15725
 QUIET_SECONDS = 15.0
 
 _T = TypeVar("_T")
