@@ -126,7 +126,8 @@ def _contestants() -> dict[str, tuple[str, *tuple[object, ...]]]:
         there[CLUSTER] = ("wildlifecluster", AS_IT_COMES, 1)
         there[CLUSTER_TUNED] = ("wildlifecluster", 1, 1)
         there[CLUSTER_SCALES] = ("wildlifecluster", AS_IT_COMES, SCALES)
-    if find_spec("ray"):
+    # Ray Data stores its blocks in Arrow's format.
+    if find_spec("ray") and find_spec("pyarrow"):
         there[RAY] = ("wildliferay", AS_IT_COMES)
         there[RAY_TUNED] = ("wildliferay", 1)
     if broker_there() and find_spec("celery"):

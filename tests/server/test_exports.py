@@ -16,7 +16,6 @@ from tests.runs.factories import make_run
     ("run", "words"),
     [
         ({"pipeline": "command"}, "no other formats"),
-        ({"pipeline": "wildlife", "out": "s3://bucket/out"}, "not on the server's disk"),
         ({"pipeline": "wildlife"}, "no report yet"),
     ],
 )

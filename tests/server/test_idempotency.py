@@ -90,7 +90,7 @@ def test_health_is_for_everyone_and_the_system_for_administrators(cast: Cast) ->
     assert {"status", "version"} == set(cast.nobody.get("/health").json())
     system = cast.admin.get("/system").json()
 
-    assert {"database", "sessions", "disk", "events", "encryption", "driver"} == {
+    assert {"database", "sessions", "disk", "engine", "events", "encryption", "driver"} == {
         one["name"] for one in system["checks"]
     }
     assert {"good"} == {one["verdict"] for one in system["checks"] if one["name"] != "disk"}

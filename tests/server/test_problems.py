@@ -30,7 +30,7 @@ def test_every_error_has_a_status_of_an_error(kind: type[errors.GrangeError]) ->
         (errors.OutputInUse("x"), 409),
         (errors.StoreFull("x"), 507),
         (errors.DatabaseBusy("x"), 503),
-        (errors.PipelineFailed("x"), 500),
+        (errors.PipelineFailed("x"), 422),
     ],
 )
 def test_the_nearest_class_decides(error: errors.GrangeError, status: int) -> None:
