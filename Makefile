@@ -28,7 +28,7 @@ install: .venv/.contributor ## Make .venv with Grange (editable) and all tools o
 
 .venv/.contributor: .venv/.user
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt \
-	  --editable '.[postgresql,mysql,redis,memcached,pandas,s3,dlc,rabbitmq,ray]' --group dev
+	  --editable '.[postgresql,mysql,redis,memcached,pandas,s3,dlc,rabbitmq]' --group dev
 	@# Only its validator is wanted, none of the frameworks that its models need.
 	@$(BIN)/pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt --no-deps megadetector
@@ -37,7 +37,7 @@ install: .venv/.contributor ## Make .venv with Grange (editable) and all tools o
 .PHONY: upgrade
 upgrade: ## Take the newest versions that pyproject.toml allows, and write them down
 	@$(BIN)/pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager \
-	  --editable '.[postgresql,mysql,redis,memcached,pandas,s3,dlc,rabbitmq,ray]' --group dev
+	  --editable '.[postgresql,mysql,redis,memcached,pandas,s3,dlc,rabbitmq]' --group dev
 	@sed -n '/^#/p' constraints.txt >constraints.new
 	@$(BIN)/pip freeze --exclude-editable | sed '/^#/d; /^-e/d' >>constraints.new
 	@mv constraints.new constraints.txt
@@ -65,7 +65,13 @@ check: install ## Check style, types and who imports whom
 
 .PHONY: test
 test: install ## Run all tests, with real databases where they are installed
-	$(BIN)/pytest -n $(JOBS)
+	$(BIN)/pytest -n $(JOBS) -m 'not ray'
+
+.PHONY: test-ray
+test-ray: install ## Test the engine for Ray on a cluster of its own, which takes minutes
+	@$(BIN)/pip install --quiet --disable-pip-version-check \
+	  --constraint constraints.txt --editable '.[ray]'
+	$(BIN)/pytest -m ray
 
 .PHONY: test-wheel
 test-wheel: install ## Build the wheel and test it where src can't be seen

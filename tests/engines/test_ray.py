@@ -26,6 +26,8 @@ from tests.engines.contract.rigs import ContractRig, GatedTask, RayRig, gone
 from tests.engines.rays import RayCluster
 from tests.engines.rig import is_alive, states, wait_for
 
+pytestmark = pytest.mark.ray
+
 
 @pytest.fixture
 def rig(tmp_path: Path, ray_cluster: RayCluster) -> Iterator[RayRig]:
