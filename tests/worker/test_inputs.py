@@ -40,7 +40,8 @@ def test_an_input_is_digested(tmp_path: Path, size: int) -> None:
     assert source.wait() == hashlib.sha256(file.read_bytes()).hexdigest()
     source.check()
     assert source.path == file
-    assert len(os.listdir("/proc/self/fd")) == before
+    # What earlier tests have left may be closed meanwhile.
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_a_known_digest_is_believed(tmp_path: Path) -> None:
