@@ -275,7 +275,10 @@ def test_what_others_put_there_under_odd_keys_is_left_alone(bucket: Bucket, tmp_
 
 
 def test_a_long_list_is_read_in_flat_memory() -> None:
-    """A hundred thousand objects of a server pass by; no more than a page of them is held."""
+    """A hundred thousand objects pass by; no more than a page of them is held.
+
+    A simulated server lists them: to put so many into a real one would take minutes.
+    """
     import tracemalloc
 
     number = 100_000
@@ -292,7 +295,7 @@ def test_a_long_list_is_read_in_flat_memory() -> None:
 
 
 class _listing:  # noqa: N801  # a function, but for its end
-    """A server that lists so many objects, a thousand at a time."""
+    """A simulated server that does nothing but list so many objects, a thousand at a time."""
 
     def __init__(self, number: int) -> None:
         class Answer(BaseHTTPRequestHandler):
