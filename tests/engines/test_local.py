@@ -56,6 +56,20 @@ def test_workers_get_no_variable_that_is_withheld(
     assert ["barley", None] == outcome.result
 
 
+def test_workers_keep_what_threads_have_freed_in_few_arenas(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So their memory does not grow with every thread that a pipeline begins."""
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    engine = rig.engine()
+    rig.start(engine)
+    task = rig.task("import os; result = os.environ.get('MALLOC_ARENA_MAX')")
+
+    outcome = rig.run(engine, [task])[task.id]
+
+    assert "2" == outcome.result
+
+
 def test_short_tasks_travel_together(rig: Rig) -> None:
     """An engine wants few tasks as long as it does not know them, and many short ones then."""
     engine = rig.engine(workers=2)

@@ -31,6 +31,9 @@ _NEW_WEIGHT = 0.2
 # A task so many times as quick as the average shows that those before were loading something.
 _LOADING = 10.0
 _TAIL_BYTES = 4096
+# glibc gives every thread an arena that keeps what was freed there, and pipelines begin threads for
+# every task: with two arenas a worker holds some 30 MB less, and no more for longer inputs.
+_ALLOCATION = {"MALLOC_ARENA_MAX": "2"}
 # A worker that gave no beat for so long may be stopped, or at something that lets no beat through.
 _DOUBT_SECONDS = 1.0
 
@@ -250,7 +253,7 @@ class WorkerProcess:
                 stderr=err,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                env={**_given(start.withheld), MARKER: self.marker},
+                env={**_ALLOCATION, **_given(start.withheld), MARKER: self.marker},
             )
 
 

@@ -21,7 +21,7 @@ from grange.pipelines.wildlife.results import (
 JSON = Any
 
 # So many detections of an item are held in memory; more are read from the disk each time.
-HELD: Final = 20_000
+HELD: Final = 1_000
 
 _compact = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 

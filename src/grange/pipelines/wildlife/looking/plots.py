@@ -24,7 +24,7 @@ NAMES: Final = ("trajectory.png", "plot.png", "plot-likelihood.png", "hist.png")
 MOST_POINTS: Final = 1400
 MOST_DOTS: Final = 12_000
 # Of a longer video every second, third, … analysed frame is in the plots.
-MOST_FRAMES: Final = 10_000
+MOST_FRAMES: Final = 3_000
 BINS: Final = 60
 
 
