@@ -21,6 +21,8 @@ ORDER = (
     "streams",
     "requests",
     "upload",
+    "wildlife",
+    "longvideo",
 )
 
 INTRODUCTION = """\
