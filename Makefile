@@ -65,13 +65,24 @@ check: install ## Check style, types and who imports whom
 
 .PHONY: test
 test: install ## Run all tests, with real databases where they are installed
-	$(BIN)/pytest -n $(JOBS) -m 'not ray'
+	$(BIN)/pytest -n $(JOBS) -m 'not ray and not faults'
 
 .PHONY: test-ray
 test-ray: install ## Test the engine for Ray on a cluster of its own, which takes minutes
 	@$(BIN)/pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt --editable '.[ray]'
 	$(BIN)/pytest -m ray
+
+.PHONY: test-faults
+test-faults: install ## Do every fault to a site of several machines, which takes half an hour
+	$(BIN)/pytest tests/faults/machines --timeout 300
+
+# The seed of an earlier soak does the same things in the same order: make soak SEED=42
+MINUTES ?= 20
+
+.PHONY: soak
+soak: install ## Let things happen to a site of several machines by chance, for MINUTES
+	$(BIN)/python -m tests.soak $(MINUTES) $(SEED)
 
 .PHONY: test-wheel
 test-wheel: install ## Build the wheel and test it where src can't be seen

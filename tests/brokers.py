@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+from tests.places import HERE, Place
 from tests.services import (
     PASSWORD,
     START_SECONDS,
@@ -42,6 +43,7 @@ class Broker:
     port: int
     management_port: int
     plugins: Sequence[str]
+    place: Place = HERE
     process: subprocess.Popen[bytes] | None = None
     _epmd_port: int = field(default_factory=free_port)
     _dist_port: int = field(default_factory=free_port)
@@ -53,19 +55,20 @@ class Broker:
 
     def url_of(self, user: str, password: str, vhost: str = "/") -> str:
         """The address, with this user."""
-        return f"amqp://{user}:{password}@127.0.0.1:{self.port}/{quote(vhost, safe='')}"
+        return f"amqp://{user}:{password}@{self.place.address}:{self.port}/{quote(vhost, safe='')}"
 
     @property
     def management(self) -> str:
         """Where the management API is, when its plugin is on."""
-        return f"http://127.0.0.1:{self.management_port}"
+        return f"http://{self.place.address}:{self.management_port}"
 
     def start(self) -> None:
         """Start the server, or start it again over the same files."""
         # Its own register of nodes, which ends with it, so that nothing is left of either.
         register = f'{_WITH_PARENT} epmd -port "$ERL_EPMD_PORT"'
         command = ["sh", "-c", f'{register} & exec "$0"', self.program]
-        self.process = spawn(["env", *self._variables(), *command], "rabbitmq", self.folder)
+        whole = ["env", *self._variables(), *command]
+        self.process = spawn(whole, "rabbitmq", self.folder, self.place.prefix)
         deadline = time.monotonic() + 2 * START_SECONDS
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -76,11 +79,15 @@ class Broker:
     def answers(self) -> bool:
         """Whether it takes connections, and answers them."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as talk:
+            with socket.create_connection((self.place.address, self.port), timeout=1) as talk:
                 talk.sendall(_HELLO)
                 return talk.recv(1) == b"\x01"
         except OSError:
             return False
+
+    def lives(self) -> bool:
+        """Whether its process is there."""
+        return self.process is not None and self.process.poll() is None
 
     def kill(self) -> None:
         """End the server at once, as a power cut would."""
@@ -118,7 +125,7 @@ class Broker:
         command = ["env", *self._variables(), f"{_PLACES}/rabbitmqctl", "--quiet", *words]
         prefix = ["setpriv", "--reuid=rabbitmq", "--regid=rabbitmq", "--init-groups"]
         done = subprocess.run(
-            [*(prefix if os.geteuid() == 0 else []), *command],
+            [*self.place.prefix, *(prefix if os.geteuid() == 0 else []), *command],
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -135,7 +142,7 @@ class Broker:
             "ERL_EPMD_PORT": self._epmd_port,
             "RUNNING_UNDER_SYSTEMD": "1",  # in the foreground, without a shell before it
             "RABBITMQ_NODENAME": f"test{self.port}@localhost",
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_IP_ADDRESS": self.place.address,
             "RABBITMQ_NODE_PORT": self.port,
             "RABBITMQ_DIST_PORT": self._dist_port,
             "RABBITMQ_MNESIA_BASE": self.folder / "mnesia",
@@ -157,7 +164,7 @@ class Broker:
             "log.console = false",
         ]
         if "rabbitmq_management" in self.plugins:
-            lines += ["management.tcp.ip = 127.0.0.1"]
+            lines += [f"management.tcp.ip = {self.place.address}"]
             lines += [f"management.tcp.port = {self.management_port}"]
         (self.folder / "rabbitmq.conf").write_text("\n".join([*lines, ""]))
 
@@ -171,11 +178,13 @@ class Broker:
 
 
 @contextlib.contextmanager
-def rabbitmq(plugins: Sequence[str] = ("rabbitmq_management",)) -> Iterator[Broker]:
+def rabbitmq(
+    plugins: Sequence[str] = ("rabbitmq_management",), place: Place = HERE
+) -> Iterator[Broker]:
     """Run a RabbitMQ server of our own for as long as the block lasts."""
     program = find_program("rabbitmq-server", _PLACES, package="rabbitmq-server")
-    with server_folder("rabbitmq") as folder:
-        server = Broker(folder, program, free_port(), free_port(), plugins)
+    with server_folder("rabbitmq", place.folder) as folder:
+        server = Broker(folder, program, free_port(), free_port(), plugins, place)
         server.prepare()
         try:
             server.start()

@@ -13,6 +13,7 @@ import pytest
 
 from grange.db import open_database, prepare
 from tests import brokers, buckets, services
+from tests.places import OWN_NETWORKS
 
 _home_numbers = itertools.count()
 
@@ -42,7 +43,10 @@ def _no_outside_network() -> Iterator[None]:
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: object) -> None:
-        if isinstance(address, tuple) and address[0] not in {"127.0.0.1", "::1", "localhost"}:
+        if isinstance(address, tuple) and not (
+            address[0] in {"127.0.0.1", "::1", "localhost"}
+            or str(address[0]).startswith(OWN_NETWORKS)
+        ):
             pytest.fail(f"a test reached out to {address}")
         connect(self, address)  # type: ignore[arg-type]
 

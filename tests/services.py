@@ -18,13 +18,15 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 import sqlalchemy
+
+from tests.places import HERE, Place
 
 USER = "grange"
 PASSWORD = "s3cret-of-the-tests"
@@ -57,13 +59,14 @@ class Server:
     drop_suffix: str
     launch: Callable[[], subprocess.Popen[bytes]]
     process: subprocess.Popen[bytes] | None = None
+    address: str = HERE.address
     # The database that `prepared_database` has made, and what it is made of.
     prepared: str = ""
     made_of: list[str] = field(default_factory=list)
 
     def url(self, database: str) -> str:
         """Return the SQLAlchemy URL of one database."""
-        return f"{self.driver}://{USER}:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+        return f"{self.driver}://{USER}:{PASSWORD}@{self.address}:{self.port}/{database}"
 
     def execute(self, statement: str) -> None:
         """Run one statement outside any transaction, with all rights."""
@@ -131,6 +134,10 @@ class Server:
                 time.sleep(0.05)
             else:
                 return
+
+    def lives(self) -> bool:
+        """Whether its process is there."""
+        return self.process is not None and self.process.poll() is None
 
     def stop(self) -> None:
         """End the server for good: without a checkpoint, but with its shared memory given back."""
@@ -230,33 +237,43 @@ def memcached() -> Iterator[CacheServer]:
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[Server]:
+def postgresql(place: Place = HERE, options: Sequence[str] = ()) -> Iterator[Server]:
     """Run a PostgreSQL server of our own for as long as the block lasts."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version)
     search = os.pathsep.join([*map(str, reversed(programs)), os.environ.get("PATH", "")])
     initdb = find_program("initdb", search, package="postgresql")
     postgres = find_program("postgres", search, package="postgresql")
-    with server_folder("postgres") as folder:
+    with server_folder("postgres", place.folder) as folder:
         _initialise_postgresql(initdb, folder)
+        with (folder / "data" / "pg_hba.conf").open("a") as doors:
+            doors.write(f"host all all {place.address}/24 scram-sha-256\n")
 
         def launch() -> subprocess.Popen[bytes]:
             # A killed server leaves its lock behind; its number may be another process's now.
             (folder / "data" / "postmaster.pid").unlink(missing_ok=True)
-            options = (
+            settings = (
                 "fsync=off",
                 "synchronous_commit=off",
                 "full_page_writes=off",
                 "max_connections=200",
                 "shared_buffers=64MB",
                 "log_min_messages=panic",
+                *options,
             )
             command = [postgres, "-D", str(folder / "data"), "-k", str(folder)]
-            command += ["-h", "127.0.0.1", "-p", str(port)]
-            command += [word for option in options for word in ("-c", option)]
-            return spawn(command, "postgres", folder)
+            command += ["-h", place.address, "-p", str(port)]
+            command += [word for setting in settings for word in ("-c", setting)]
+            return spawn(command, "postgres", folder, place.prefix)
 
         port = free_port()
-        server = Server("postgresql+psycopg", port, "postgres", " WITH (FORCE)", launch)
+        server = Server(
+            "postgresql+psycopg",
+            port,
+            "postgres",
+            " WITH (FORCE)",
+            launch,
+            address=place.address,
+        )
         with _running(server):
             yield server
 
@@ -404,18 +421,24 @@ def _running(server: Server) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def server_folder(user: str) -> Iterator[Path]:
-    """Make a folder that the server's user owns; short, because it holds a socket."""
-    folder = Path(tempfile.mkdtemp(prefix=f"grange-{user}-", dir="/tmp"))
+def server_folder(user: str, given: Path | None = None) -> Iterator[Path]:
+    """Make a folder that the server's user owns; short, because it holds a socket.
+
+    One that is given is used as it is, and left.
+    """
+    folder = given or Path(tempfile.mkdtemp(prefix=f"grange-{user}-", dir="/tmp"))
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, user, user)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if given is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
-def spawn(command: list[str], user: str, folder: Path) -> subprocess.Popen[bytes]:
+def spawn(
+    command: list[str], user: str, folder: Path, before: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
     """Start a program as its own user when we are root (the servers refuse to be root)."""
     prefix = ["setpriv", "--pdeathsig", QUICK_END.name] if shutil.which("setpriv") else []
     if os.geteuid() == 0:
@@ -424,7 +447,7 @@ def spawn(command: list[str], user: str, folder: Path) -> subprocess.Popen[bytes
         prefix += [f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups"]
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
-            [*prefix, *command],
+            [*before, *prefix, *command],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,14 +97,17 @@ def serving(home: Path, *flags: str, **environment: str) -> Iterator[Serving]:
         end(server)
 
 
-def launch(home: Path, *flags: str, **environment: str) -> Serving:
-    """Start `grange serve` and wait until it says where; `end` has to follow."""
+def launch(home: Path, *flags: str, prefix: Sequence[str] = (), **environment: str) -> Serving:
+    """Start `grange serve` and wait until it says where; `end` has to follow.
+
+    `prefix` are words of a command that starts it, as on another host.
+    """
     home.mkdir(parents=True, exist_ok=True)
     log = home.parent / f"{home.name}.log"
     given = {name: value for name, value in os.environ.items() if not name.startswith("GRANGE_")}
     with log.open("a") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "grange", "serve", "--port", "0", "--json", *flags],
+            [*prefix, sys.executable, "-m", "grange", "serve", "--port", "0", "--json", *flags],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
