@@ -38,9 +38,10 @@ log = logging.getLogger("grange.drive")
 
 # How often the ledger is asked when nobody says that there is something to do.
 LOOK_SECONDS = 0.5
-# What can't be begun is tried again after this, doubled each time up to the last.
+# What can't be begun is tried again after this, doubled each time up to the last: no longer than a
+# lease, so that runs go on soon after whatever was in their way.
 FIRST_PAUSE_SECONDS = 5.0
-LONGEST_PAUSE_SECONDS = 300.0
+LONGEST_PAUSE_SECONDS = 60.0
 
 
 @contextmanager

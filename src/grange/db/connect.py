@@ -35,6 +35,12 @@ _EXTRAS = {"postgresql+psycopg": "postgresql", "mysql+pymysql": "mysql"}
 _READING = "grange_reading"
 
 CONNECT_TIMEOUT_SECONDS = 10
+# A server that vanished without a word is given up after so long: the network itself would wait for
+# a quarter of an hour, or two hours. Both ends do, since a lost client may hold locks.
+IDLE_SECONDS = 10
+PROBE_SECONDS = 3
+PROBES = 3
+UNANSWERED_MILLISECONDS = 1000 * (IDLE_SECONDS + PROBES * PROBE_SECONDS)
 # Connections that rest for longer may have been dropped by a firewall on the way.
 RECYCLE_SECONDS = 1800
 # How long to rest between tries to turn on write-ahead logging while another process does.
@@ -171,13 +177,26 @@ def _use_wal(connection: sqlite3.Connection, place: faults.Place, *, busy_second
 
 
 def _postgresql(url: URL, *, busy_seconds: float) -> Engine:
-    engine = _server(url, busy_seconds=busy_seconds, options={"application_name": "grange"})
-    settings = f"SET lock_timeout = {_milliseconds(busy_seconds)}"
+    ours = {
+        "application_name": "grange",
+        "keepalives_idle": IDLE_SECONDS,
+        "keepalives_interval": PROBE_SECONDS,
+        "keepalives_count": PROBES,
+        "tcp_user_timeout": UNANSWERED_MILLISECONDS,
+    }
+    engine = _server(url, busy_seconds=busy_seconds, options=ours)
+    settings = (
+        f"SET lock_timeout = {_milliseconds(busy_seconds)}",
+        f"SET tcp_keepalives_idle = {IDLE_SECONDS}",
+        f"SET tcp_keepalives_interval = {PROBE_SECONDS}",
+        f"SET tcp_keepalives_count = {PROBES}",
+        f"SET tcp_user_timeout = {UNANSWERED_MILLISECONDS}",
+    )
 
     @event.listens_for(engine, "connect")
     def set_up(connection: psycopg.Connection, _record: object) -> None:
         connection.autocommit = True
-        connection.execute(settings)
+        connection.execute("; ".join(settings))
         connection.autocommit = False
 
     return engine
