@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +69,18 @@ class Carrier:
             for stream in ("out", "err"):
                 with suppress(OSError):
                     os.unlink(Path(route.local.logs, f"{task}-{epoch}.{stream}"))
+
+    def tidy(self, route: Route, attempts: Collection[tuple[int, int]]) -> None:
+        """Remove what attempts have left in a store that is shared, after the end of their run.
+
+        Whoever drove the run has tidied up there, but they came later.
+        """
+        if route.outputs is Way.MOUNT:
+            with suppress(StoreError):
+                store = open_store(route.local.store)
+                for task, epoch in attempts:
+                    store.discard(staging_token(route.job.run, task, epoch))
+                store.clean()
 
     def _hand_in(self, route: Route, token: str, folder: Path, outputs: Sequence[Output]) -> None:
         bucket: Store = open_store(route.job.store, work=self._staged)

@@ -66,6 +66,10 @@ class Routes:
             self._known.popitem(last=False)
         return route
 
+    def known(self, run: str) -> Route | None:
+        """The way that was found for this run, while it is remembered."""
+        return self._known.get(run)
+
     def forget(self) -> None:
         """Find all ways anew: what is mounted has changed."""
         self._known.clear()

@@ -19,11 +19,19 @@ Publish = Callable[[str, Collection[Outcome]], Awaitable[bool]]
 class Teller:
     """Tells outcomes, run by run: one run that nobody listens to holds up no other."""
 
-    def __init__(self, publish: Publish, journal: Journal) -> None:
+    def __init__(
+        self,
+        publish: Publish,
+        journal: Journal,
+        *,
+        over: Callable[[str, Collection[Outcome]], None] = lambda _run, _outcomes: None,
+    ) -> None:
         """`publish` answers True when it is confirmed, False when the run is over.
 
-        It raises EngineError while the broker is away.
+        It raises EngineError while the broker is away. `over` hears of outcomes that
+        nobody will ever read.
         """
+        self._over = over
         self._publish = publish
         self._journal = journal
         self._waiting: dict[str, dict[tuple[int, int], Outcome]] = {}
@@ -81,7 +89,7 @@ class Teller:
                 # What comes while these are on their way goes with the next ones.
                 batch = dict(waiting)
                 try:
-                    await self._publish(run, batch.values())
+                    heard = await self._publish(run, batch.values())
                 except EngineError:
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
@@ -91,6 +99,8 @@ class Teller:
                     if waiting.get(attempt) is outcome:
                         del waiting[attempt]
                 self._journal.settle(batch)
+                if not heard:
+                    self._over(run, batch.values())
         finally:
             del self._lines[run]
             if not self._waiting.get(run):
