@@ -267,6 +267,11 @@ class Machines(Stage):
         while rows := self.recorder.ask(query):
             assert time.monotonic() < deadline, f"{rows}\n{self.said()}"
             time.sleep(0.1)
+        # Workers that come too late tidy up once they know that their run is over.
+        while time.monotonic() < deadline and any(
+            (run.out / ".grange").exists() for run in self.acknowledged
+        ):
+            time.sleep(0.1)
 
     def unfinished(self) -> int:
         """How many runs have no end yet, as the ledger has it."""
