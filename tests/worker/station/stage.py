@@ -187,7 +187,7 @@ class Stage:
 def staged(folder: Path, broker: Broker) -> Iterator[Stage]:
     """Run a server on the broker for as long as the block lasts."""
     share = folder / "share"
-    share.mkdir(parents=True)
+    share.mkdir(parents=True, exist_ok=True)  # It may be something mounted.
     stage = Stage(folder, broker, launch(folder, broker))
     try:
         yield stage
