@@ -223,6 +223,16 @@ def check_0006_workers(connection: Connection) -> None:
     assert _only_row(connection, "workers", "name", "seen_at", "beat") == (FOX, 2.5, None)
 
 
+def seed_0007_task_holders(connection: Connection) -> None:
+    """Let a worker hold the task of 0001."""
+    connection.execute(text("UPDATE tasks SET holder = 'w2'"))
+
+
+def check_0007_task_holders(connection: Connection) -> None:
+    """See that it still does."""
+    assert _only_row(connection, "tasks", "id", "holder") == (3, "w2")
+
+
 # For each revision: what is put in once it is reached, and how that looks from then on.
 DATA: dict[str, tuple[Callable[[Connection], None], Callable[[Connection], None]]] = {
     "0001_runs": (seed_0001_runs, check_0001_runs),
@@ -231,6 +241,7 @@ DATA: dict[str, tuple[Callable[[Connection], None], Callable[[Connection], None]
     "0004_uploads": (seed_0004_uploads, check_0004_uploads),
     "0005_attempt_counts": (seed_0005_attempt_counts, check_0005_attempt_counts),
     "0006_workers": (seed_0006_workers, check_0006_workers),
+    "0007_task_holders": (seed_0007_task_holders, check_0007_task_holders),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grange.core.tasks import Batch, Outcome, OutcomeState, TaskKind
 from grange.engines import make_engine
+from grange.engines.base import HERE, Holder
 from grange.engines.local import LocalEngine
 from tests.engines.rig import Rig
 
@@ -26,6 +27,17 @@ def test_each_task_goes_to_its_side_and_all_come_back(rig: Rig) -> None:
         here = task.kind in {TaskKind.COPY, TaskKind.REPORT}
         assert came[task.id].worker in names(near if here else far)
     assert not engine.alive()
+
+
+def test_what_is_done_here_is_told_as_nobodys_elsewhere(rig: Rig) -> None:
+    """No worker of another machine may pass for the one that copies or reports."""
+    engine = make_engine("housed", rig.engine(), rig.engine())
+    copy = rig.task("result = 1", kind=TaskKind.COPY)
+
+    engine.publish(Batch(rig.job(), (copy, rig.task("result = 1"))))
+
+    assert [Holder(copy.id, copy.epoch, HERE)] == list(engine.holders())
+    assert [] == list(engine.holders())
 
 
 def test_here_no_worker_is_started_before_there_is_something_for_it(rig: Rig) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,10 +14,16 @@ import pytest
 from grange import errors
 from grange.core.tasks import Output, Task, TaskKind, staging_token
 from grange.db import Database
+from grange.engines.base import HERE, Holder
+from grange.runs import claims
 from grange.runs.handing import Handing, Held
 from grange.runs.models import NewItem
 from grange.storage import Stored
 from tests.runs.ledgers import Hand, done, failed, spec_of
+
+# Two workers, by their ids.
+RACK = "r4ckr4ckrk"
+ATTIC = "4tt1c4tt1c"
 
 
 @pytest.fixture
@@ -44,7 +53,7 @@ def test_every_other_attempt_is_refused(hand: Hand, handing: Handing, tmp_path: 
         ("0000000000", task.id, 1),
     ):
         with pytest.raises(errors.ClaimEnded):
-            handing.held(run, number, epoch)
+            handing.held(run, number, epoch, worker=RACK)
 
 
 def test_whoever_comes_late_is_refused(hand: Hand, handing: Handing, tmp_path: Path) -> None:
@@ -59,6 +68,84 @@ def test_whoever_comes_late_is_refused(hand: Hand, handing: Handing, tmp_path: P
     assert (task.id, 2) == (again.id, again.epoch)
     assert held.token != _held(handing, hand, again).token
     with pytest.raises(errors.ClaimEnded):
+        _held(handing, hand, task)
+
+
+def test_whoever_asks_first_has_it(hand: Hand, handing: Handing, tmp_path: Path) -> None:
+    """An attempt has one worker: nobody else reads its input, or sends outputs for it."""
+    task = _claim(hand, tmp_path)
+    held = _held(handing, hand, task)
+    with pytest.raises(errors.ClaimEnded, match="another worker's"):
+        _held(handing, hand, task, ATTIC)
+    handing.check(held)
+
+    assert RACK == _held(handing, hand, task).worker
+
+
+def test_of_several_that_ask_at_once_one_has_it(
+    hand: Hand, handing: Handing, tmp_path: Path
+) -> None:
+    """Whatever else happens at that moment."""
+    task = _claim(hand, tmp_path)
+    gate = threading.Barrier(4)
+
+    def ask(worker: str) -> bool:
+        gate.wait(10)
+        with suppress(errors.ClaimEnded):
+            return bool(_held(handing, hand, task, worker))
+        return False
+
+    with ThreadPoolExecutor(4) as threads:
+        got = list(threads.map(ask, ["1111111111", "2222222222", "3333333333", "4444444444"]))
+    assert 1 == sum(got)
+
+
+def test_what_the_driver_heard_holds(
+    hand: Hand, handing: Handing, database: Database, tmp_path: Path
+) -> None:
+    """A worker that took an attempt has it before it has asked for anything."""
+    task = _claim(hand, tmp_path)
+    claims.bind(database, [Holder(task.id, task.epoch, ATTIC)])
+    with pytest.raises(errors.ClaimEnded, match="another worker's"):
+        _held(handing, hand, task)
+
+    assert ATTIC == _held(handing, hand, task, ATTIC).worker
+
+
+def test_an_attempt_is_bound_once(
+    hand: Hand, handing: Handing, database: Database, tmp_path: Path
+) -> None:
+    """What is said later, or of another epoch, or by what is no worker, changes nothing."""
+    task = _claim(hand, tmp_path)
+    claims.bind(database, [Holder(task.id, task.epoch + 1, ATTIC)])
+    claims.bind(database, [Holder(task.id, task.epoch, name) for name in ("", "no\0id", "x" * 99)])
+    _held(handing, hand, task)
+    claims.bind(database, [Holder(task.id, task.epoch, ATTIC)])
+
+    assert RACK == _held(handing, hand, task).worker
+
+
+def test_the_next_attempt_is_anybodys(
+    hand: Hand, handing: Handing, database: Database, tmp_path: Path
+) -> None:
+    """A task that is given out again may go to any worker, also when its driver has changed."""
+    task = _claim(hand, tmp_path)
+    _held(handing, hand, task)
+    hand.conclude(failed(task))
+    (again,) = hand.claim()
+
+    assert ATTIC == _held(handing, hand, again, ATTIC).worker
+    with pytest.raises(errors.ClaimEnded, match="another worker's"):
+        _held(handing, hand, again)
+
+
+def test_what_is_done_here_is_no_workers(
+    hand: Hand, handing: Handing, database: Database, tmp_path: Path
+) -> None:
+    """No worker elsewhere gets anything of what the driver's own machine does."""
+    task = _claim(hand, tmp_path)
+    claims.bind(database, [Holder(task.id, task.epoch, HERE)])
+    with pytest.raises(errors.ClaimEnded, match="another worker's"):
         _held(handing, hand, task)
 
 
@@ -169,8 +256,8 @@ def _merging(hand: Hand, tmp_path: Path) -> tuple[Task, list[str]]:
     return merge, [staging_token(hand.driven.id, one.id, one.epoch) for one in ordered]
 
 
-def _held(handing: Handing, hand: Hand, task: Task) -> Held:
-    return handing.held(hand.driven.id, task.id, task.epoch)
+def _held(handing: Handing, hand: Hand, task: Task, worker: str = RACK) -> Held:
+    return handing.held(hand.driven.id, task.id, task.epoch, worker=worker)
 
 
 def _put(handing: Handing, held: Held, path: str, content: bytes) -> Stored:

@@ -230,6 +230,30 @@ def test_an_attempt_that_ends_while_it_sends_leaves_nothing(crew: Crew) -> None:
     assert not _staged(crew, claim).exists()
 
 
+def test_another_workers_attempt_is_nobodys_business(crew: Crew, tmp_path: Path) -> None:
+    """Whoever knows its numbers gets nothing of it and leaves nothing; its own worker goes on."""
+    claim = crew.claim("another", b"mine")
+    target = tmp_path / "input"
+    crew.work.fetch_input(claim, target, size=4, sha256=None)
+    outputs = _make(tmp_path / "made", {"one": b"1", "big": os.urandom(2 << 20)})
+    with closing(Connection(crew.server.url, token=join(crew.server))) as connection:
+        work = Work(connection)
+        for asked in (
+            lambda: work.fetch_input(claim, tmp_path / "stolen", size=4, sha256=None),
+            lambda: work.send_outputs(claim, tmp_path / "made", outputs),
+            lambda: work.send_outputs(claim, tmp_path / "made", outputs[:1]),
+            lambda: work.list_parts(claim),
+            lambda: work.fetch_part(claim, "x-1-1", "a", tmp_path / "part", size=1),
+            lambda: work.send_log(claim, "out", tmp_path / "made" / "one"),
+        ):
+            with pytest.raises(errors.ClaimEnded, match="another worker's"):
+                asked()
+
+    assert [] == list(_staged(crew, claim).iterdir())
+    assert 2 == len(crew.work.send_outputs(claim, tmp_path / "made", outputs))
+    crew.end(claim)
+
+
 def test_workers_alone_are_served(crew: Crew) -> None:
     """No administrator and no token, no key of a worker that was removed or never was."""
     claim = crew.claim("alone", b"alone")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 # The newest revision in migrations/versions.
-HEAD = "0006_workers"
+HEAD = "0007_task_holders"
 
 # How long one process waits while another one changes the tables.
 PATIENCE_SECONDS = 600.0

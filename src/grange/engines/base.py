@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from grange.core.tasks import Batch, Outcome, Task
 
@@ -19,6 +19,19 @@ class WorkerView:
     seconds: float  # how long it has been at it
     progress: float | None = None  # 0 to 1, where the pipeline says so
     silent: bool = False  # it has given no sign of life for a while
+
+
+# In place of a worker's name: the machine of the driver itself.
+HERE: Final = "here"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A worker of another machine has this attempt; `worker` is its id, or `HERE`."""
+
+    task: int
+    epoch: int
+    worker: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +119,13 @@ class Engine(ABC):
 
     def forget(self) -> None:  # noqa: B027  # most leave nothing
         """The run has ended: remove what would wait for a next engine. Before `close`."""
+
+    def holders(self) -> Sequence[Holder]:
+        """Who has which attempt, as far as that was not told before and matters beyond the engine.
+
+        What is over before anybody asks twice is never told. To be called now and then.
+        """
+        return ()
 
     def ring(self) -> None:  # noqa: B027  # only a nudge
         """Let a `collect` that waits return soon. May be called from any thread."""

@@ -11,10 +11,10 @@ from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from grange.core.tasks import Batch, Outcome, OutcomeState, Task, TaskKind
-from grange.engines.base import Engine, Health, WorkerView
+from grange.engines.base import HERE, Engine, Health, Holder, WorkerView
 
 # What is done here.
-HERE = frozenset({TaskKind.COPY, TaskKind.REPORT})
+KINDS_HERE = frozenset({TaskKind.COPY, TaskKind.REPORT})
 # How long one side is listened to while the other may have something too.
 SLICE_SECONDS = 0.02
 
@@ -27,6 +27,7 @@ class Housed(Engine):
         self._near = near
         self._far = far
         self._here: set[int] = set()
+        self._untold: list[Holder] = []  # what came here since somebody asked who holds what
         self._back: list[Outcome] = []
 
     def start(self) -> None:
@@ -39,14 +40,15 @@ class Housed(Engine):
 
     def publish(self, batch: Batch) -> None:
         """Give each task to its side."""
-        here = tuple(task for task in batch.tasks if task.kind in HERE)
+        here = tuple(task for task in batch.tasks if task.kind in KINDS_HERE)
         if not here:
             self._far.publish(batch)
             return
-        there = tuple(task for task in batch.tasks if task.kind not in HERE)
+        there = tuple(task for task in batch.tasks if task.kind not in KINDS_HERE)
         if there:
             self._far.publish(Batch(batch.job, there))
         self._here.update(task.id for task in here)
+        self._untold += [Holder(task.id, task.epoch, HERE) for task in here]
         self._near.start()
         self._near.publish(Batch(batch.job, here))
 
@@ -83,12 +85,17 @@ class Housed(Engine):
 
     def adopt(self, tasks: Collection[Task]) -> None:
         """Wait for those elsewhere; what an earlier driver had done here has ended with it."""
-        self._far.adopt([task for task in tasks if task.kind not in HERE])
+        self._far.adopt([task for task in tasks if task.kind not in KINDS_HERE])
         self._back += [
             Outcome(task.id, task.epoch, OutcomeState.RETURNED)
             for task in tasks
-            if task.kind in HERE
+            if task.kind in KINDS_HERE
         ]
+
+    def holders(self) -> Sequence[Holder]:
+        """Who has what elsewhere; and that nobody there has what is done here."""
+        told, self._untold = self._untold, []
+        return [*told, *self._far.holders()]
 
     def ring(self) -> None:
         """Wake the side that is waited for."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, select, update
 
+from grange.core.ids import looks_like_id
 from grange.core.states import TaskState
 from grange.core.tasks import JSON, Task, TaskKind, staging_token
 from grange.db import Database, among
+from grange.engines.base import HERE, Holder
 from grange.runs import planning
 from grange.runs.driven import Claimed, Cursor, Driven
 from grange.runs.planning import CHUNK, Plan
@@ -89,6 +91,35 @@ def renew(database: Database, ids: Collection[int], *, until: float) -> None:
         database.transact(work)
 
 
+def bind(database: Database, holders: Iterable[Holder]) -> None:
+    """Note which worker has which attempt. One that is another's already, or over, stays as it is.
+
+    That is what a worker's key is held against: see `handing`.
+    """
+    groups: dict[tuple[str, int], list[int]] = {}
+    for one in holders:
+        # What a station calls itself came from another machine.
+        if one.worker == HERE or looks_like_id(one.worker):
+            groups.setdefault((one.worker, one.epoch), []).append(one.task)
+
+    def work(connection: Connection) -> None:
+        for (worker, epoch), ids in groups.items():
+            for start in range(0, len(ids), CHUNK):
+                connection.execute(
+                    update(tasks)
+                    .where(
+                        among(tasks.c.id, ids[start : start + CHUNK]),
+                        tasks.c.epoch == epoch,
+                        tasks.c.state == TaskState.RUNNING,
+                        tasks.c.holder.is_(None),
+                    )
+                    .values(holder=worker)
+                )
+
+    if groups:
+        database.transact(work)
+
+
 def take_over(connection: Connection, number: int, *, until: float) -> dict[int, Claimed]:
     """What an earlier driver of the run has claimed, by the tasks' ids; leases hold until then.
 
@@ -118,7 +149,12 @@ def _waiting(
         connection.execute(
             update(tasks)
             .where(among(tasks.c.id, [row.id for row in rows[start : start + CHUNK]]))
-            .values(state=str(TaskState.RUNNING), epoch=tasks.c.epoch + 1, lease_until=until)
+            .values(
+                state=str(TaskState.RUNNING),
+                epoch=tasks.c.epoch + 1,
+                lease_until=until,
+                holder=None,
+            )
         )
     merging = [row.item for row in rows if row.kind == TaskKind.MERGE]
     parts = _parts(connection, driven, merging) if merging else {}

@@ -167,6 +167,7 @@ class Dispatcher:
         self._heard = False
         if self._driven.lasting:
             self._driven.begun |= begun & self._driven.flying.keys()
+        claims.bind(self._database, self._engine.holders())
         if now >= self._next_renewal:
             self._renew(now)
         self._last_beat = now

@@ -2,7 +2,8 @@
 
 A worker names an attempt by its run, its task and its epoch. Only the attempt
 that the ledger has as the task's present one gets anything: a late one is told
-so, and can't touch what its successor does.
+so, and can't touch what its successor does. And it has one worker: whoever the
+driver has heard of as the one that took it, or else the first that asks.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select, update
 
 from grange.core.states import TaskState
 from grange.core.tasks import TaskKind, incoming_token, staging_token
@@ -44,6 +45,7 @@ class Held:
     out: str
     task: int
     epoch: int
+    worker: str  # who asks, and has it
     kind: TaskKind
     item: int | None
     path: str = ""
@@ -78,15 +80,29 @@ class Handing:
         self._work = work
         self._arrivals = Arrivals()
 
-    def held(self, run: str, task: int, epoch: int) -> Held:
-        """The attempt of this name.
+    def held(self, run: str, task: int, epoch: int, *, worker: str) -> Held:
+        """The attempt of this name, which is this worker's from now on if it is nobody's yet.
 
         Raises:
-            ClaimEnded: There is none under way, any more or at all.
+            ClaimEnded: There is none under way, any more or at all; or another worker has it.
         """
+        row = self._find(run, task)
+        if row is None or (row.state, row.epoch) != (TaskState.RUNNING, epoch):
+            raise ClaimEnded(
+                f"Attempt {task}-{epoch} of run {run[:20]} is not under way.",
+                hint="Drop this work: it is done by another worker, or not wanted any more.",
+            )
+        if (row.holder or self._bind(task, epoch, worker)) != worker:
+            raise ClaimEnded(
+                f"Attempt {task}-{epoch} of run {run[:20]} is another worker's.",
+                hint="Drop this work: it was not given to this worker.",
+            )
+        return _held(run, task, row, worker)
+
+    def _find(self, run: str, task: int) -> Record | None:
         query = (
             select(
-                *(tasks.c.state, tasks.c.epoch, tasks.c.kind, tasks.c.item),
+                *(tasks.c.state, tasks.c.epoch, tasks.c.kind, tasks.c.item, tasks.c.holder),
                 *(runs.c.number, runs.c.out),
                 *(items.c.path, items.c.uri, items.c.size, items.c.mtime_ns),
             )
@@ -95,13 +111,19 @@ class Handing:
             .where(tasks.c.id == task, runs.c.id == run)
         )
         with self._database.read() as connection:
-            row = connection.execute(query).first()
-        if row is None or (row.state, row.epoch) != (TaskState.RUNNING, epoch):
-            raise ClaimEnded(
-                f"Attempt {task}-{epoch} of run {run[:20]} is not under way.",
-                hint="Drop this work: it is done by another worker, or not wanted any more.",
-            )
-        return _held(run, task, row)
+            return connection.execute(query).first()
+
+    def _bind(self, task: int, epoch: int, worker: str) -> str | None:
+        """Whose the attempt is from now on: of several that ask at once it is one's."""
+        mine = (tasks.c.id == task, tasks.c.epoch == epoch, tasks.c.state == TaskState.RUNNING)
+
+        def work(connection: Connection) -> str | None:
+            statement = update(tasks).where(*mine, tasks.c.holder.is_(None))
+            if connection.execute(statement.values(holder=worker)).rowcount:
+                return worker
+            return connection.execute(select(tasks.c.holder).where(*mine)).scalar()
+
+        return self._database.transact(work)
 
     def source(self, held: Held) -> Source:
         """The attempt's input, which was found unchanged just now.
@@ -134,7 +156,7 @@ class Handing:
         Raises:
             ClaimEnded: It is not.
         """
-        self.held(held.run, held.task, held.epoch)
+        self.held(held.run, held.task, held.epoch, worker=held.worker)
 
     def seal(self, held: Held, wanted: Sequence[Stored]) -> tuple[list[str], list[Stored]]:
         """Make exactly these outputs durable; what else was staged is removed.
@@ -273,13 +295,14 @@ class Source:
         return InputUnreadable(f"The input {self._held.path!r} can't be read: {error.strerror}.")
 
 
-def _held(run: str, task: int, row: Record) -> Held:
+def _held(run: str, task: int, row: Record, worker: str) -> Held:
     return Held(
         run=run,
         number=row.number,
         out=row.out,
         task=task,
         epoch=row.epoch,
+        worker=worker,
         kind=TaskKind(row.kind),
         item=row.item,
         path=row.path or "",

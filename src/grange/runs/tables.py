@@ -133,6 +133,9 @@ tasks = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("not_before", Seconds, nullable=False, server_default="0"),
     Column("lease_until", Seconds, nullable=True),
+    # The worker of another machine that has the present claim, where one is known. Once it is
+    # set it stays: with the next claim it begins anew.
+    Column("holder", String(10), nullable=True),
     Index("ix_tasks_run_state", "run", "state"),
     Index("ix_tasks_item", "item"),
 )

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from grange.core.tasks import Outcome, OutcomeState
+from grange.engines.base import Holder
 from grange.engines.rabbit.holdings import Holdings
 from grange.engines.rabbit.messages import Beat, Held
 
@@ -35,6 +36,11 @@ def _watch(holdings: Holdings, since: float, until: float) -> list[Outcome]:
     return came
 
 
+def _twice(holdings: Holdings) -> list[Holder]:
+    """Who has what, as two looks tell it."""
+    return [*holdings.holders(), *holdings.holders()]
+
+
 def _brief(outcomes: list[Outcome]) -> list[tuple[int, int, str]]:
     return [(one.task, one.epoch, str(one.state)) for one in outcomes]
 
@@ -47,6 +53,46 @@ def test_an_outcome_is_waited_for_once() -> None:
     assert not holdings.end(1, 1)
     assert holdings.end(1, 2)
     assert not holdings.end(1, 2)
+
+
+def test_what_another_station_says_of_an_attempt_is_not_believed() -> None:
+    """An attempt has one station for all its time, and that alone ends it or keeps it alive."""
+    holdings = _reached()
+    holdings.publish("m", [(1, 1)], 0.0)
+    holdings.take("m", "a", "session-a", 0.0)
+
+    assert [] == holdings.beat(_beat("b", Held(1, 1, 5.0)), 9.0)
+    assert ["a"] == [one.worker for one in _twice(holdings)]
+    assert [] == holdings.views(9.0)
+    assert not holdings.end(1, 1, "b")
+    assert [(1, 1, "returned")] == _brief(_watch(holdings, 9.0, 11.0))
+
+
+def test_whoever_had_it_last_ends_it() -> None:
+    """Its own outcome counts; so does that of who can only give it back."""
+    holdings = _reached()
+    holdings.publish("m", [(1, 1), (2, 1), (3, 1)], 0.0)
+    holdings.take("m", "a", "session-a", 0.0)
+
+    assert holdings.end(1, 1, "a")
+    assert holdings.end(2, 1)
+    holdings.publish("n", [(3, 2)], 1.0)
+    assert holdings.end(3, 2, "b")
+
+
+def test_who_has_what_is_told_once_and_only_of_what_stays() -> None:
+    """Tasks that come back at once cost no word; an adopted one is told of anew."""
+    holdings = _reached()
+    holdings.publish("m", [(1, 1), (2, 1)], 0.0)
+    holdings.adopt([(3, 4)], 0.0)
+    holdings.take("m", "a", "session-a", 0.0)
+    holdings.beat(_beat("b", Held(3, 4, 5.0)), 0.0)
+    assert [] == holdings.holders()
+    assert holdings.end(2, 1, "a")
+
+    assert [Holder(1, 1, "a"), Holder(3, 4, "b")] == holdings.holders()
+    holdings.beat(_beat("a", Held(1, 1)), 1.0)
+    assert [] == _twice(holdings)
 
 
 def test_what_waits_in_the_queue_is_alive() -> None:

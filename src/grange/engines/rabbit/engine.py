@@ -21,7 +21,7 @@ from grange.core.tasks import (
     Task,
     job_to_json,
 )
-from grange.engines.base import Engine, Health, WorkerView
+from grange.engines.base import Engine, Health, Holder, WorkerView
 from grange.engines.rabbit.events import Beaten, Down, Event, Looked, Reported, Rung, Unsent, Up
 from grange.engines.rabbit.holdings import Holdings
 from grange.engines.rabbit.messages import Abandon, pack_tasks, unpack_beat, unpack_report
@@ -149,6 +149,10 @@ class RabbitEngine(Engine):
         """What stations are at, as they said with their latest beats."""
         return self._holdings.views(time.monotonic())
 
+    def holders(self) -> Sequence[Holder]:
+        """Which stations have what has been out for a while."""
+        return self._holdings.holders()
+
     def health(self) -> Health | None:
         """Whether the broker is reached."""
         return self._hub.health if self._hub is not None else None
@@ -229,9 +233,9 @@ class RabbitEngine(Engine):
         match event:
             case Reported():
                 self._heard.append(event)
-                self._reported(event.body, now)
-            case Beaten(body):
-                self._beaten(body, now)
+                self._reported(event, now)
+            case Beaten():
+                self._beaten(event, now)
             case Unsent(name):
                 self._came += self._holdings.unsent(name)
             case Looked(count, at):
@@ -247,28 +251,43 @@ class RabbitEngine(Engine):
             case Rung():
                 self._is_rung = True
 
-    def _reported(self, body: bytes, now: float) -> None:
+    def _reported(self, event: Reported, now: float) -> None:
         try:
-            report = unpack_report(body)
+            report = unpack_report(event.body)
         except EngineError as error:
             self._warn(error)
+            return
+        if not self._is_believed(report.station, event.user):
             return
         for message in report.taken:
             self._holdings.take(message, report.station, report.session, now)
         for outcome in report.outcomes:
+            # Whoever was given a message that another one had before may give it back.
+            station = "" if outcome.state is OutcomeState.RETURNED else report.station
             # What nobody waits for came twice, too late, or is of an attempt that was given up.
-            if self._holdings.end(outcome.task, outcome.epoch):
+            if self._holdings.end(outcome.task, outcome.epoch, station):
                 self._came.append(outcome)
                 if outcome.state is OutcomeState.DONE:
                     self._sizing.learn(outcome.seconds)
 
-    def _beaten(self, body: bytes, now: float) -> None:
+    def _beaten(self, event: Beaten, now: float) -> None:
         try:
-            beat = unpack_beat(body)
+            beat = unpack_beat(event.body)
         except EngineError as error:
             self._warn(error)
             return
-        self._abandon(self._holdings.beat(beat, now))
+        if self._is_believed(beat.station, event.user):
+            self._abandon(self._holdings.beat(beat, now))
+
+    def _is_believed(self, station: str, user: str) -> bool:
+        """Whether it is this station that has said something; else there is a word in the log."""
+        if self._hub is None or self._hub.speakers.believed(station, user):
+            return True
+        if user not in self._told_of:
+            self._told_of.add(user)
+            who = user or "somebody"
+            log.warning("run %s: %s speaks for the worker %r", self._run, who, station[:80])
+        return False
 
     def _warn(self, error: EngineError) -> None:
         """Say once what is wrong with what stations send."""

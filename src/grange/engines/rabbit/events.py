@@ -23,6 +23,7 @@ class Reported:
     """A station's report; settle it by `session` and `tag` once it is on the ledger."""
 
     body: bytes
+    user: str
     session: object
     tag: int
 
@@ -32,6 +33,7 @@ class Beaten:
     """A station's beat about this run."""
 
     body: bytes
+    user: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from grange.core.tasks import Failure, Outcome, OutcomeState
-from grange.engines.base import WorkerView
+from grange.engines.base import Holder, WorkerView
 from grange.engines.rabbit.messages import Beat, Held
 
 # What no message of this engine has brought out: an earlier one published it.
@@ -58,6 +58,9 @@ class Holdings:
     _sessions: dict[str, _Session] = field(default_factory=dict)
     # Tasks that went down with a station, though they may not have been begun.
     _spared: set[int] = field(default_factory=set)
+    # Attempts whose station is not told yet: those of late, and those of before the last call.
+    _fresh: dict[int, Holder] = field(default_factory=dict)
+    _due: dict[int, Holder] = field(default_factory=dict)
     _numbers: int = 0
     _down: bool = False
     _amnesty_until: float = float("-inf")
@@ -109,10 +112,15 @@ class Holdings:
         for task in sorted(waiting.tasks):
             self._hold(task, self._out[task], station, session, now)
 
-    def end(self, task: int, epoch: int) -> bool:
-        """An outcome has come; whether somebody waits for it. Nobody does any more."""
+    def end(self, task: int, epoch: int, station: str = "") -> bool:
+        """An outcome has come; whether somebody waits for it. Nobody does any more.
+
+        What a station says of an attempt that another one has is not believed.
+        """
         attempt = self._out.get(task)
         if attempt is None or attempt.epoch != epoch:
+            return False
+        if station and attempt.station not in {"", station}:
             return False
         self._leave(task)
         self._spared.discard(task)
@@ -129,9 +137,17 @@ class Holdings:
                 continue
             if attempt.message not in {None, ADOPTED}:
                 self.take(str(attempt.message), beat.station, beat.session, now)
-            self._hold(held.task, attempt, beat.station, beat.session, now)
-            attempt.held = held
+            if self._hold(held.task, attempt, beat.station, beat.session, now):
+                attempt.held = held
         return unwanted
+
+    def holders(self) -> list[Holder]:
+        """Which station has which attempt: each once, and only what was out at the last call too.
+
+        So tasks that come back at once are never told of.
+        """
+        told, self._due, self._fresh = list(self._due.values()), self._fresh, {}
+        return told
 
     def depth(self, count: int, looked: float) -> None:
         """How many messages were in the queue at that time."""
@@ -223,9 +239,15 @@ class Holdings:
     def _hear(self, station: str, session: str, now: float) -> None:
         self._sessions[session] = _Session(station, now)
 
-    def _hold(self, task: int, attempt: _Attempt, station: str, session: str, now: float) -> None:
+    def _hold(self, task: int, attempt: _Attempt, station: str, session: str, now: float) -> bool:
+        """Whether the attempt is this station's: it has one for all its time."""
         self._unwait(task, attempt)
+        if attempt.station not in {"", station}:
+            return False
+        if not attempt.station:
+            self._fresh[task] = Holder(task, attempt.epoch, station)
         attempt.station, attempt.session, attempt.heard = station, session, now
+        return True
 
     def _unwait(self, task: int, attempt: _Attempt) -> None:
         if attempt.message is None:
@@ -246,6 +268,8 @@ class Holdings:
     def _leave(self, task: int) -> _Attempt | None:
         attempt = self._out.pop(task, None)
         if attempt is not None:
+            self._fresh.pop(task, None)
+            self._due.pop(task, None)
             self._unwait(task, attempt)
         return attempt
 

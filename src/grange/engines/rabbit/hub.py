@@ -25,6 +25,7 @@ from grange.engines.rabbit.line import Incoming, Line
 from grange.engines.rabbit.link import Link, Session
 from grange.engines.rabbit.messages import Control, Shapes, pack_control, unpack_beat
 from grange.engines.rabbit.names import ALL, Address, Names
+from grange.engines.rabbit.speakers import Speakers
 from grange.engines.rabbit.stations import Stations
 from grange.engines.rabbit.wire import Wire
 from grange.errors import EngineError
@@ -70,6 +71,7 @@ class Hub:
         self.where = where
         self.names = Names(site)
         self.stations = Stations()
+        self.speakers = Speakers(self.names)
         self._lent = 0
         self._token = new_id()
         self._wires: dict[str, Wire] = {}
@@ -206,11 +208,13 @@ class Hub:
     def _beaten(self, message: Incoming) -> None:
         if message.key == ALL:
             with suppress(EngineError):
-                if self.stations.beat(unpack_beat(message.body), time.monotonic()):
+                beat = unpack_beat(message.body)
+                believed = self.speakers.believed(beat.station, message.user)
+                if believed and self.stations.beat(beat, time.monotonic()):
                     # It is new, and may not know yet which queues there are.
                     self._tell(self._announcement())
         elif wire := self._wires.get(message.key):
-            wire.beaten(message.body)
+            wire.beaten(message)
 
     # ---- what is asked, in the thread
 

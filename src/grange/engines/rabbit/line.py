@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from aiormq import exceptions as theirs
 from aiormq import spec
 
+from grange.engines.rabbit.names import OWN_USER
 from grange.engines.rabbit.troubles import told, translated
 from grange.errors import BrokerUnreachable, EngineError
 
@@ -34,13 +35,18 @@ _LASTING = 2  # AMQP's word for what outlives the broker
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message as it came. `times` is how often it had been delivered before."""
+    """A message as it came.
+
+    `times` is how often it had been delivered before, `user` who has sent it, where that is said:
+    the broker takes no wrong one.
+    """
 
     body: bytes
     tag: int
     key: str
     name: str
     times: int
+    user: str = ""
 
 
 class Line:
@@ -54,6 +60,9 @@ class Line:
         self._channel = channel
         self.session = session
         self._where = session.where
+        # Only of users that the server has made is it known that the broker knows the same name.
+        own = self._where.user.startswith(OWN_USER)
+        self._user = self._where.user if own else None
         self.closed = False
         channel.on_consumer_cancel_callbacks.add(self._cancelled)
 
@@ -169,7 +178,7 @@ class Line:
     async def post(self, body: bytes, exchange: str, key: str) -> None:
         """Send something that may get lost; on a line without confirms."""
         with translated(self._where):
-            properties = spec.Basic.Properties(delivery_mode=1)
+            properties = spec.Basic.Properties(delivery_mode=1, user_id=self._user)
             await self._channel.basic_publish(
                 body, exchange=exchange, routing_key=key, properties=properties, wait=False
             )
@@ -183,7 +192,9 @@ class Line:
             BrokerUnreachable: The connection broke: nobody knows.
             BrokerRefused: The broker has no room for it.
         """
-        properties = spec.Basic.Properties(delivery_mode=_LASTING, message_id=name or None)
+        properties = spec.Basic.Properties(
+            delivery_mode=_LASTING, message_id=name or None, user_id=self._user
+        )
         with translated(self._where):
             try:
                 sending = self._channel.basic_publish(
@@ -237,4 +248,5 @@ def _incoming(message: DeliveredMessage) -> Incoming:
         key=message.routing_key or "",
         name=properties.message_id or "",
         times=times if isinstance(times, int) else int(bool(message.redelivered)),
+        user=properties.user_id or "",
     )

@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import httpx
 
+from grange.engines.rabbit.names import Names
 from grange.errors import BrokerRefused, BrokerUnreachable
 
 MANAGEMENT_PORT = 15672
@@ -99,7 +100,7 @@ class WorkerUsers:
             self._send(client, "DELETE", f"users/{quote(self._name(worker))}")
 
     def _name(self, worker: str) -> str:
-        return f"grange.{self._site}.{worker}"
+        return Names(self._site).user(worker)
 
     def _client(self) -> httpx.Client:
         return httpx.Client(auth=self._auth, timeout=ANSWER_SECONDS)

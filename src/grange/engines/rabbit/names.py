@@ -24,6 +24,9 @@ HEARTBEAT_SECONDS: Final = 30
 # The routing key of the beats that are about no run.
 ALL: Final = "all"
 
+# What the names of users begin with that are one worker's own.
+OWN_USER: Final = "grange."
+
 _SITE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PORTS = {"amqp": 5672, "amqps": 5671}
 
@@ -70,6 +73,14 @@ class Names:
     def station(self, station: str) -> str:
         """What the names of a station's own queues begin with."""
         return f"grange.{self.site}.station.{station}."
+
+    def user(self, worker: str) -> str:
+        """The user that a worker has at the broker, where each has its own."""
+        return f"{OWN_USER}{self.site}.{worker}"
+
+    def is_workers(self, user: str) -> bool:
+        """Whether a user is some worker's own."""
+        return user.startswith(self.user(""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,9 +67,9 @@ class Wire:
         for name, body in kept:
             self.publish(name, body, spawn)
 
-    def beaten(self, body: bytes) -> None:
+    def beaten(self, message: Incoming) -> None:
         """A station's beat about this run has come."""
-        self.inbox.put(Beaten(body))
+        self.inbox.put(Beaten(message.body, message.user))
 
     async def settle(self, tag: int) -> None:
         """The broker may forget the reports up to this one."""
@@ -101,7 +101,7 @@ class Wire:
         self.cut_off()
 
     def _reported(self, message: Incoming) -> None:
-        self.inbox.put(Reported(message.body, self.session, message.tag))
+        self.inbox.put(Reported(message.body, message.user, self.session, message.tag))
 
     async def _send(self, sender: Line, name: str, body: bytes) -> None:
         sent = False

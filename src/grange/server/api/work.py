@@ -1,7 +1,8 @@
 """Bytes for workers that share no disk with the server: inputs, outputs, parts, logs.
 
 Each request names an attempt, and is refused with `claim.ended` when that is not
-the present one: whoever was given up for dead can't touch what its successor does.
+the present one, or another worker's: whoever was given up for dead can't touch what
+its successor does, and nobody gets what was given to somebody else.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ async def _hold(
 ) -> AsyncIterator[Held]:
     """The attempt that is named, if it is under way; the worker has a place until all is done."""
     with CARRYING.place(worker.id):
-        yield await run_in_threadpool(here.handing.held, run, task, epoch)
+        yield await run_in_threadpool(here.handing.held, run, task, epoch, worker=worker.id)
 
 
 Holding = Annotated[Held, Depends(_hold)]
