@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from grange.core.states import ItemState, RunState
 from grange.runs.models import Counts, ItemView, RunView
+from grange.runs.report import Survey
 
 # A Tuesday; every time in these runs is relative to it.
 START = 1_763_715_600.0
@@ -69,6 +71,8 @@ def make_failed(number: int = 0, **changes: Any) -> ItemView:
     return make_item(number, **{**given, **changes})
 
 
-def stream(items: list[ItemView]) -> Callable[[], Iterator[ItemView]]:
-    """Give the items again and again, as the ledger does."""
-    return lambda: iter(items)
+def surveyed(run: RunView, items: Iterable[ItemView]) -> Survey:
+    """Look at the items of a run, as it is done while they are written down."""
+    seen = Survey.of(run)
+    deque(seen.along(items), maxlen=0)
+    return seen

@@ -24,7 +24,7 @@ from grange.core.states import ItemState, RunState
 from grange.core.tasks import Failure, Outcome, OutcomeState, Task
 from grange.db import Database, open_database, prepare
 from grange.errors import OutputInUse, RunBusy
-from grange.runs import driving, growing, outcomes, queries
+from grange.runs import driving, growing, outcomes, queries, walking
 from grange.runs.driven import Driven
 from grange.runs.growing import Arrival, Grown
 from grange.runs.manifest import write_manifests
@@ -66,7 +66,7 @@ class GrowingHand(Hand):
         number, now = self.driven.number, time.time()
         state = RunState.FAILED if self.driven.counts.failed else RunState.DONE
         run = queries.run_of_number(self.database, number)
-        every = queries.iterate_items(self.database, number)
+        every = walking.iterate_items(self.database, number)
         write_manifests(self.driven.store, replace(run, state=state), every, {})
         driving.finish(self.database, self.driven, self.grip, state, now=now)
 
@@ -399,7 +399,7 @@ class GrowingRun(RuleBasedStateMachine):
             )
         assert 0 == hand.driven.counts.left
         hand.close()
-        for item in queries.iterate_items(hand.database, hand.driven.number):
+        for item in walking.iterate_items(hand.database, hand.driven.number):
             place = self.folder / "out" / item.path / "said"
             said = place.read_bytes() if place.exists() else None
             wanted = str(self.offered[item.path]).encode()

@@ -13,7 +13,7 @@ from grange.core.states import ItemState, RunState
 from grange.core.tasks import OutcomeState, TaskKind
 from grange.db import Database
 from grange.errors import InputsInvalid, OutputInUse, RunBusy, RunIncomplete, RunNotFound
-from grange.runs import control, driving, outcomes, publishing, queries, submission
+from grange.runs import control, driving, outcomes, publishing, queries, submission, walking
 from grange.runs.models import Counts, NewItem
 from grange.runs.tables import attempts, items, tasks
 from tests.runs.ledgers import SHA, Hand, done, failed, new_items, of_state, spec_of
@@ -94,7 +94,7 @@ def test_a_failure_is_tried_again_and_then_set_aside_with_its_evidence(
 
     run = queries.find_run(hand.database, opened.id)
     (group,) = queries.failures(hand.database, opened.number)
-    item = queries.find_item(hand.database, opened.number, bad.path)
+    item = walking.find_item(hand.database, opened.number, bad.path)
 
     assert Counts(total=4, done=3, failed=1) == run.counts
     assert ("command.failed", 1) == (group.code, group.count)
@@ -116,7 +116,7 @@ def test_what_was_never_begun_does_not_count_as_an_attempt(hand: Hand, tmp_path:
     hand.conclude(done(task))
 
     assert 6 == task.epoch
-    assert 1 == queries.find_item(hand.database, opened.number, task.path).attempts
+    assert 1 == walking.find_item(hand.database, opened.number, task.path).attempts
 
 
 def test_a_dead_drivers_claims_are_given_out_again(hand: Hand, tmp_path: Path) -> None:
@@ -354,7 +354,7 @@ def test_parts_are_merged_once_all_are_done(hand: Hand, tmp_path: Path) -> None:
     assert TaskKind.MERGE is merge.kind
     assert [0, 1, 2] == [one["result"] for one in merge.payload["parts"]]
     assert 3 == len(answer.discard)
-    item = queries.find_item(hand.database, opened.number, split.path)
+    item = walking.find_item(hand.database, opened.number, split.path)
     assert (ItemState.DONE, 1) == (item.state, item.attempts)
     assert SHA == item.sha256
 
@@ -373,7 +373,7 @@ def test_an_item_of_one_part_is_done_with_its_split(hand: Hand, tmp_path: Path) 
 
     assert [TaskKind.PROCESS] * 2 == [task.kind for task in hand.claim()]
     assert {"done": 2, "running": 1} == states(hand.database, opened.number)
-    item = queries.find_item(hand.database, opened.number, one.path)
+    item = walking.find_item(hand.database, opened.number, one.path)
     assert ({"cats": 2}, 1, SHA) == (item.result, item.attempts, item.sha256)
     assert b"0" == (tmp_path / "out" / one.path / "all").read_bytes()
 
@@ -465,4 +465,4 @@ def test_odd_item_paths_come_back_as_they_were(hand: Hand, tmp_path: Path) -> No
 
     opened = hand.submit(spec_of(tmp_path / "out"), found)
 
-    assert names == [one.path for one in queries.iterate_items(hand.database, opened.number)]
+    assert names == [one.path for one in walking.iterate_items(hand.database, opened.number)]

@@ -7,6 +7,7 @@ import itertools
 import struct
 import zlib
 from base64 import b64decode
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,12 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from grange.core.states import ItemState
+from grange.runs.models import Counts, ItemView
 from grange.runs.report import charts, pictures, words
 from grange.runs.report.pictures import thumbnails
-from grange.runs.report.survey import Picture, Sample, Survey, TimeLine, survey
+from grange.runs.report.survey import Picture, Sample, Survey, TimeLine
 from grange.storage import Store, file_uri, open_store
-from tests.runs.factories import START, make_failed, make_item
+from tests.runs.factories import START, make_failed, make_item, make_run, surveyed
 
 seconds = st.floats(1e-4, 1e6)
 
@@ -185,13 +187,12 @@ def test_a_time_line_loses_nothing(ends: list[float]) -> None:
 @given(st.lists(st.tuples(seconds, st.floats(0, 1e6), st.booleans()), max_size=120))
 def test_charts_stay_within_their_frame(items: list[tuple[float, float, bool]]) -> None:
     """No bar, tick or line lies outside, and no two bars on each other."""
-    found = survey(
+    found = _surveyed(
         (
             (make_failed if failed else make_item)(n, seconds=taken, ended_at=START + end)
             for n, (taken, end, failed) in enumerate(items)
         ),
         total=len(items),
-        start=START,
     )
 
     for chart in (charts.histogram(found), charts.throughput(found)):
@@ -210,7 +211,7 @@ def test_charts_stay_within_their_frame(items: list[tuple[float, float, bool]]) 
 
 def test_every_item_falls_into_a_cell() -> None:
     """Grouped or not, the cells' counts add up to all items."""
-    found = survey((make_item(n) for n in range(12_345)), total=12_345, start=START)
+    found = _surveyed((make_item(n) for n in range(12_345)), total=12_345)
 
     assert len(found.cells) <= 2000
     assert sum(cell.counts.total() for cell in found.cells) == 12_345
@@ -224,7 +225,7 @@ def test_items_that_were_not_worked_on_have_no_duration() -> None:
         make_item(2, seconds=4.0),
     ]
 
-    found = survey(items, total=3, start=START)
+    found = _surveyed(items, total=3)
 
     assert found.durations.total() == 1
     assert [row.seconds for row in found.slowest] == [4.0]
@@ -237,9 +238,14 @@ def test_the_slowest_items_come_first() -> None:
     assert [row.seconds for row in found.slowest] == [float(n) for n in range(100, 90, -1)]
 
 
+def _surveyed(items: Iterable[ItemView], total: int) -> Survey:
+    run = make_run(counts=Counts(total=total), started_at=START)
+    return surveyed(run, items)
+
+
 def _survey(taken: list[float]) -> Survey:
     items = (make_item(n, seconds=one) for n, one in enumerate(taken))
-    return survey(items, total=len(taken), start=START)
+    return _surveyed(items, total=len(taken))
 
 
 @pytest.mark.parametrize(
@@ -298,6 +304,6 @@ def test_an_item_is_shown_by_the_picture_that_its_pipeline_names() -> None:
         make_item(1, path="b.mp4", outputs=outputs),
     ]
 
-    found = survey(items, total=2, start=START).pictures.chosen()
+    found = _surveyed(items, total=2).pictures.chosen()
 
     assert ["a.mp4/thumb.jpg", "b.mp4/plots/hist.png"] == [one.path for one in found]

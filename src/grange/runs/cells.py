@@ -11,9 +11,9 @@ from sqlalchemy import Connection, case, func, select
 
 from grange.core.states import ItemState
 from grange.db import Database
-from grange.runs.itempages import Span
 from grange.runs.models import Counts, RunView
 from grange.runs.tables import items
+from grange.runs.walking import Span
 
 MOST_CELLS = 2000
 # Runs whose glance is remembered.

@@ -18,6 +18,7 @@ from grange.runs.models import ItemView, RunView
 from grange.runs.pages import Part, bad_cursor, holds
 from grange.runs.queries import item_of, outputs_of
 from grange.runs.tables import Record, items, outputs, runs
+from grange.runs.walking import Span
 from grange.storage import file_uri, uri_key
 from grange.storage.s3urls import is_s3, object_uri, parse_s3
 
@@ -81,25 +82,6 @@ def item_by_id(database: Database, run: RunView, item: int) -> ItemView:
             )
         files = outputs_of(connection, rows)
     return item_of(rows[0], files.get(item, ()))
-
-
-@dataclass(frozen=True)
-class Span:
-    """Between which ids a run's items lie, both included."""
-
-    first: int
-    last: int
-
-    @classmethod
-    def of(cls, connection: Connection, number: int) -> Span:
-        """Look it up; runs that were made before this was kept, or are not whole, are counted."""
-        query = select(runs.c.items_first, runs.c.items_last).where(runs.c.number == number)
-        row = connection.execute(query).first()
-        if row is not None and row[0] is not None:
-            return cls(row[0], row[1])
-        ids = select(func.min(items.c.id), func.max(items.c.id)).where(items.c.run == number)
-        first, last = connection.execute(ids).one()
-        return cls(first or 0, last or -1)
 
 
 class _Finder:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from grange.core.ids import looks_like_id
 from grange.core.resources import needs_from_json
 from grange.core.states import ItemState, RunState
 from grange.db import Database
-from grange.errors import ItemNotFound, RunNotFound, UsageError
+from grange.errors import RunNotFound, UsageError
 from grange.runs.driver import is_working, words
 from grange.runs.models import AttemptView, Counts, FailureGroup, ItemView, RunView
 from grange.runs.tables import Record, attempts, items, outputs, runs, tasks
@@ -78,27 +77,6 @@ def unfinished_run(database: Database, *, request_key: str) -> str | None:
         return found
 
 
-def iterate_items(
-    database: Database, number: int, *, state: ItemState | None = None, with_outputs: bool = True
-) -> Iterator[ItemView]:
-    """A run's items in the order of submission, streaming in pages: no transaction stays open."""
-    last = 0
-    while True:
-        query = select(items).where(items.c.run == number, items.c.id > last)
-        if state is ItemState.FAILED:
-            # Only failed items have a code: the index of the codes finds them.
-            query = query.where(items.c.failure_code.is_not(None))
-        elif state is not None:
-            query = query.where(items.c.state == state)
-        with database.read() as connection:
-            rows = connection.execute(query.order_by(items.c.id).limit(PAGE)).all()
-            files = outputs_of(connection, rows) if with_outputs else {}
-        if not rows:
-            return
-        last = rows[-1].id
-        yield from (item_of(row, files.get(row.id, ())) for row in rows)
-
-
 def ended_since(
     database: Database, number: int, *, after: tuple[float, int], limit: int = PAGE
 ) -> list[ItemView]:
@@ -131,31 +109,6 @@ def last_ended(database: Database, number: int) -> tuple[float, int]:
     with database.read() as connection:
         row = connection.execute(query).first()
     return (row[0], row[1]) if row is not None else (0.0, 0)
-
-
-def find_item(database: Database, number: int, path: str) -> ItemView:
-    """The item of this path; also by the end of its path, when just one ends so.
-
-    Raises:
-        ItemNotFound: There is none, or there are several.
-    """
-    with database.read() as connection:
-        rows = connection.execute(
-            select(items).where(items.c.run == number, items.c.path == path).limit(1)
-        ).all()
-        if not rows:
-            rows = [
-                row
-                for row in connection.execute(select(items).where(items.c.run == number))
-                if row.path.endswith(f"/{path}")
-            ][:2]
-        if len(rows) != 1:
-            what = "several items whose paths end in" if rows else "no item"
-            raise ItemNotFound(
-                f"The run has {what} {path!r}.", hint="See them all: grange runs items RUN"
-            )
-        files = outputs_of(connection, rows)
-    return item_of(rows[0], files.get(rows[0].id, ()))
 
 
 def failures(database: Database, number: int, *, limit: int = 50) -> list[FailureGroup]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from grange.runs import itempages, pages, queries
+from grange.runs import itempages, pages, queries, walking
 
 if TYPE_CHECKING:
     from grange.core.states import ItemState, RunState
@@ -45,7 +45,7 @@ class Reads:
 
     def items(self, run: RunView, *, state: ItemState | None = None) -> Iterator[ItemView]:
         """A run's items in the order of submission, streaming."""
-        return queries.iterate_items(self._database, run.number, state=state)
+        return walking.iterate_items(self._database, run.number, state=state)
 
     def ended(self, run: RunView, *, after: tuple[float, int], limit: int = 1000) -> list[ItemView]:
         """Items that ended after one of this (time, id), in the order of their ends."""
@@ -57,7 +57,7 @@ class Reads:
 
     def item(self, run: RunView, path: str) -> ItemView:
         """The item of a path, or of the end of one."""
-        return queries.find_item(self._database, run.number, path)
+        return walking.find_item(self._database, run.number, path)
 
     def failures(self, run: RunView) -> list[FailureGroup]:
         """Why items failed, the most frequent reason first."""

@@ -15,8 +15,8 @@ from grange.runs import planning
 from grange.runs.driven import Driven
 from grange.runs.manifest import published_path
 from grange.runs.models import REPORT_FOLDER, ItemView
-from grange.runs.queries import iterate_items
 from grange.runs.tables import attempts, tasks
+from grange.runs.walking import iterate_items
 from grange.storage import Stored
 
 

@@ -16,7 +16,7 @@ from grange.core.states import RunState
 from grange.db import Database
 from grange.errors import GrangeError, RunBusy
 from grange.errors import RunEnded as RunHasEnded
-from grange.runs import queries
+from grange.runs import queries, walking
 from grange.runs.models import (
     ITEMS_FILE,
     REPORT_FILE,
@@ -342,7 +342,7 @@ class Runs(Reads):
         from grange.storage import open_store
 
         store = open_store(run.out, work=self._work)
-        for item in queries.iterate_items(self._database, run.number):
+        for item in walking.iterate_items(self._database, run.number):
             if item.outputs:
                 store.delete_tree(published_path(item.path))
         store.delete_tree(REPORT_FOLDER)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import islice
@@ -12,12 +12,12 @@ from typing import Any
 from grange.core.states import RunState
 from grange.errors import StoreError, TaskError
 from grange.runs.manifest import software
-from grange.runs.models import REPORT_FILE, REPORT_FOLDER, FailureGroup, ItemView, RunView
+from grange.runs.models import REPORT_FILE, REPORT_FOLDER, FailureGroup, RunView
 from grange.runs.report import charts, words
 from grange.runs.report.markup import environment, visible
 from grange.runs.report.origin import about, command_line
 from grange.runs.report.pictures import thumbnails
-from grange.runs.report.survey import Row, Survey, survey
+from grange.runs.report.survey import Row, Survey
 from grange.storage.base import Store, Stored
 
 JSON = Any
@@ -40,18 +40,17 @@ _CHUNK_CHARACTERS = 64 * 1024
 def write_report(
     store: Store,
     run: RunView,
-    items: Callable[[], Iterator[ItemView]],
+    seen: Survey,
     failures: Sequence[FailureGroup],
 ) -> None:
     """Write `report.html`: one file, which needs no network, no script and no other.
 
-    Items are read once. Neither memory nor the file grows with their number
-    beyond a bound. An output that can't be shown is left out, never an error.
+    `seen` is what was seen of the run's items. Neither memory nor the file grows with their
+    number beyond a bound. An output that can't be shown is left out, never an error.
 
     Raises:
         StoreError: The page can't be written; what was there stays.
     """
-    seen = survey(items(), total=run.counts.total, start=run.started_at or run.created_at)
     template = environment(seen).from_string(_data("page.html.jinja"))
     pieces = template.generate(**_context(store, run, seen, failures))
     store.write(REPORT_FILE, _chunks(pieces))

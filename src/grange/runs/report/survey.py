@@ -9,13 +9,13 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from grange.core.states import ItemState
 from grange.runs.manifest import published_path
-from grange.runs.models import ItemView
+from grange.runs.models import ItemView, RunView
 from grange.runs.report.words import shortened
 
 JSON = Any
@@ -137,6 +137,13 @@ class Survey:
     _slowest: list[tuple[float, int, Row]] = field(default_factory=list)
     _characters: int = 0
 
+    @classmethod
+    def of(cls, run: RunView) -> Survey:
+        """Begin to look at the items of a run, in the order in which people should see them."""
+        total = run.counts.total
+        per_cell = 1 if total <= CELLS else math.ceil(total / GROUPED_CELLS)
+        return cls(per_cell=per_cell, timeline=TimeLine(run.started_at or run.created_at))
+
     @property
     def items(self) -> int:
         """How many were seen."""
@@ -155,6 +162,12 @@ class Survey:
             if left <= 0:
                 return _middle_seconds(bucket)
         return None
+
+    def along(self, items: Iterable[ItemView]) -> Iterator[ItemView]:
+        """Look at items while they pass on to whoever else wants them."""
+        for item in items:
+            self.add(item)
+            yield item
 
     def add(self, item: ItemView) -> None:
         """Take one item into account."""
@@ -208,21 +221,6 @@ class Survey:
         for output in sorted(found, key=lambda one: one["path"] != best)[:1]:
             path = f"{folder}/{output['path']}"
             self.pictures.offer(Picture(path, item.path, output["size"]))
-
-
-def survey(items: Iterable[ItemView], *, total: int, start: float) -> Survey:
-    """Look at every item once.
-
-    Args:
-        items: All items of the run, in the order in which people should see them.
-        total: How many there will be, to know how many share a cell.
-        start: When the run began.
-    """
-    per_cell = 1 if total <= CELLS else math.ceil(total / GROUPED_CELLS)
-    found = Survey(per_cell=per_cell, timeline=TimeLine(start))
-    for item in items:
-        found.add(item)
-    return found
 
 
 def _bucket(seconds: float) -> int:
