@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from benchmarks.measure import free_port
 
 # Where Debian keeps its programs for administrators.
 SEARCHED = f"{os.environ.get('PATH', '')}:/usr/sbin"
@@ -30,14 +31,14 @@ def broker() -> Iterator[str]:
     owner = pwd.getpwnam("rabbitmq")
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         os.chown(folder, owner.pw_uid, owner.pw_gid)
-        port = _free_port()
+        port = free_port()
         node = f"bench{port}@localhost"
         environment = {
             **os.environ,
             "PATH": SEARCHED,
             "RABBITMQ_NODENAME": node,
             "RABBITMQ_NODE_PORT": str(port),
-            "RABBITMQ_DIST_PORT": str(_free_port()),
+            "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_MNESIA_BASE": f"{folder}/mnesia",
             "RABBITMQ_LOG_BASE": f"{folder}/log",
             "RABBITMQ_PID_FILE": f"{folder}/pid",
@@ -73,10 +74,3 @@ def _run(command: list[str], environment: dict[str, str]) -> None:
     subprocess.run(
         command, env=environment, check=True, timeout=120, stdout=nowhere, stderr=nowhere
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

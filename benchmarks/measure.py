@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import socket
 import sqlite3
 import statistics
 import subprocess
@@ -129,6 +130,26 @@ def make_files(folder: Path, number: int, *, content: bytes = b"") -> None:
         below.mkdir(parents=True)
         for index in range(first, min(first + 1000, number)):
             (below / f"{index:07}.dat").write_bytes(content)
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def renewed(pipeline: Path, folder: Path, version: object) -> str:
+    """A copy of a pipeline as another version, which knows nothing of what earlier ones found."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = pipeline.read_text()
+    before = 'version = "1"'
+    if before not in text:
+        raise RuntimeError(f"{pipeline} has no version to change")
+    copy = folder / f"{pipeline.stem}{version}.py"
+    copy.write_text(text.replace(before, f'version = "{version}"'))
+    return str(copy)
 
 
 def show(result: Result) -> None:

@@ -87,14 +87,15 @@ def submit_stream(number: str) -> dict[str, float]:
             inputs={},
         )
         begun = time.perf_counter()
-        submitted = Runs(database, logs=Path(folder)).submit(spec, _stream(int(number)))
+        submitted = Runs(database, logs=Path(folder)).submit(spec, stream(int(number)))
         answer = _answer(submitted.run.counts.total, begun)
         database.close()
     assert answer["items"] == int(number)
     return answer
 
 
-def _stream(number: int) -> Iterator[NewItem]:
+def stream(number: int) -> Iterator[NewItem]:
+    """So many items that lie nowhere."""
     for index in range(number):
         path = f"camera {index // 1000:04}/{index:07}.jpg"
         yield NewItem(path, f"file:///data/{path}", index, 1_700_000_000_000_000_000 + index)
