@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -176,8 +177,10 @@ def _clear(number: int) -> None:
     for name in os.listdir("/run/netns") if Path("/run/netns").exists() else ():
         if name.startswith(f"grange{number}-"):
             _ip("netns", "delete", name)
-    if Path(f"/sys/class/net/grange{number}").exists():
-        _ip("link", "delete", f"grange{number}")
+    # What stands in a network that is being taken away would still be there for a moment.
+    ours = re.compile(rf"grange{number}(h\d+)?")
+    for device in filter(ours.fullmatch, os.listdir("/sys/class/net")):
+        _ip("link", "delete", device)
 
 
 def _ip(*words: str) -> None:
