@@ -184,11 +184,11 @@ class Stage:
 
 
 @contextlib.contextmanager
-def staged(folder: Path, broker: Broker) -> Iterator[Stage]:
+def staged(folder: Path, broker: Broker, **environment: str) -> Iterator[Stage]:
     """Run a server on the broker for as long as the block lasts."""
     share = folder / "share"
     share.mkdir(parents=True, exist_ok=True)  # It may be something mounted.
-    stage = Stage(folder, broker, launch(folder, broker))
+    stage = Stage(folder, broker, launch(folder, broker, **environment))
     try:
         yield stage
     finally:
@@ -197,7 +197,7 @@ def staged(folder: Path, broker: Broker) -> Iterator[Stage]:
         scene.end(stage.server)
 
 
-def launch(folder: Path, broker: Broker, *flags: str) -> Serving:
+def launch(folder: Path, broker: Broker, *flags: str, **environment: str) -> Serving:
     """Start the server of this folder."""
     return scene.launch(
         folder / "server",
@@ -205,7 +205,7 @@ def launch(folder: Path, broker: Broker, *flags: str) -> Serving:
         GRANGE_ENGINE=broker.url,
         GRANGE_ENGINE_MANAGEMENT=broker.management,
         GRANGE_SHARES=str(folder / "share"),
-        GRANGE_LEASE_SECONDS=str(LEASE_SECONDS),
+        **{"GRANGE_LEASE_SECONDS": str(LEASE_SECONDS), **environment},
     )
 
 
