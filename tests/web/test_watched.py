@@ -60,6 +60,7 @@ def test_a_run_tells_what_is_slow_and_what_fails(site: Site) -> None:
     wrong.locator("a").click()
     page.wait_for_url("**/items/*")
     site.cast.admin.post(f"/runs/{run}/cancel")
+    runs.ended(site.cast.admin, run)
 
 
 def test_the_overview_tells_what_is_at_work(site: Site) -> None:

@@ -119,7 +119,7 @@ def _wire(settings: Settings, url: str, opened: ExitStack, driver: Driver) -> Pa
     workers = make_workers(settings, database, accounts, url=lambda: url)
     opened.callback(workers.close)
     opened.callback(driver.stop)
-    hub = Hub(runs, home=settings.home, limit=settings.streams, still=accounts.still)
+    hub = Hub(runs, workers.all, home=settings.home, limit=settings.streams, still=accounts.still)
     opened.callback(hub.close)
     outputs = settings.home / "outputs"
     chores = Chores(

@@ -168,7 +168,7 @@ class Desk:
 
     def watch_list(self, ref: str) -> WatchList:
         """Slow inputs, and those that fail and are tried again."""
-        return watch_list(self._runs, self.find(ref), self._veil)
+        return watch_list(self._runs, self.find(ref), self._veil, self._parts.hub.called)
 
     def cells(self, ref: str) -> schemas.Cells:
         """All items of a run at a glance."""

@@ -12,13 +12,14 @@ import logging
 import re
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from grange.client.schemas import runs as schemas
 from grange.errors import RequestInvalid, TooMany
+from grange.server.called import Called
 from grange.server.rechecks import Rechecks, Still
 from grange.server.shown import Veil, ended_shown
 from grange.server.snapshots import Snapshots
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from grange.accounts.models import Actor
+    from grange.pool.models import Worker
     from grange.runs.models import ItemView, RunView
     from grange.runs.pages import Sight
     from grange.runs.service import Runs
@@ -121,17 +123,24 @@ class Hub:
     """Tells listeners about runs. Belongs to the event loop that it is first used in."""
 
     def __init__(
-        self, runs: Runs, *, home: Path, limit: int, still: Still = lambda them: [True] * len(them)
+        self,
+        runs: Runs,
+        workers: Callable[[], list[Worker]] = list,
+        *,
+        home: Path,
+        limit: int,
+        still: Still = lambda them: [True] * len(them),
     ) -> None:
         """Tell of these runs to at most so many streams at once; of `home` it says nothing.
 
         `still` is asked now and then which of those who listen would be let in as they were;
-        the streams of the others end.
+        the streams of the others end. `workers` gives those who have joined.
         """
         self._runs = runs
         self._veil = Veil(home)
         self._limit = limit
-        self._snapshots = Snapshots(runs, self._veil)
+        self.called = Called(workers)
+        self._snapshots = Snapshots(runs, self._veil, self.called)
         self._rechecks = Rechecks(still)
         self._listeners: set[Listener] = set()
         self._users: Counter[str] = Counter()

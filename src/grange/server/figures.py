@@ -43,10 +43,12 @@ class Figures:
 
 def figures(parts: Parts, unfinished: Iterable[Run], hour: Series, *, now: float) -> Figures:
     """The numbers of this moment: of the workers as a whole, of the runs that one sees."""
-    busy, known = _engine(drive.told(parts.settings.home, now=now))
+    here, there = _engine(drive.told(parts.settings.home, now=now)), _pool(parts)
+    # What workers of other machines say of themselves is newer than what drivers hear of them.
+    busy, slots = there if there[1] and parts.settings.engine != "local" else here
     return Figures(
         busy=busy,
-        slots=max(known, _pool(parts)),
+        slots=slots,
         per_minute=pace(hour.ended, now=now),
         left=sum(_left(run) for run in unfinished if run.state != "paused"),
     )
@@ -67,16 +69,15 @@ def _engine(told: Iterable[Sample]) -> tuple[int, int]:
     return slots.get("busy", 0), sum(slots.values())
 
 
-def _pool(parts: Parts) -> int:
-    """How many tasks the workers that have joined and are there can take."""
+def _pool(parts: Parts) -> tuple[int, int]:
+    """The same of the workers that have joined and are there."""
     try:
-        return sum(
-            int(one.capacity.get("slots") or 0)
-            for one in expected(parts)
-            if parts.workers.presence(one) is Presence.UP
-        )
+        up = [one for one in expected(parts) if parts.workers.presence(one) is Presence.UP]
     except GrangeError:
-        return 0
+        return 0, 0
+    slots = [int(one.capacity.get("slots") or 0) for one in up]
+    busy = [int(one.beat.get("busy") or 0) for one in up]
+    return sum(map(min, busy, slots)), sum(slots)
 
 
 def _left(run: Run) -> int:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from grange.client.schemas import runs as schemas
 from grange.core.states import RunState
-from grange.runs.activity import read_activity
 
 if TYPE_CHECKING:
     from grange.runs.models import RunView
     from grange.runs.service import Runs
+    from grange.server.called import Called
     from grange.server.shown import Veil
 
 JSON = Any
@@ -46,16 +46,18 @@ class _Last:
 class Snapshots:
     """Looks at runs and tells what is new. Of one thread at a time."""
 
-    def __init__(self, runs: Runs, veil: Veil) -> None:
-        """Look at these runs."""
+    def __init__(self, runs: Runs, veil: Veil, called: Called) -> None:
+        """Look at these runs, whose workers are called so."""
         self._runs = runs
+        self._called = called
         self._veil = veil
         self._last: dict[int, _Last] = {}
         self._since = time.time()
 
     def one(self, run: RunView) -> bytes:
         """How this run stands, as the event that tells it."""
-        return self._event(run, read_activity(self._runs.logs_of(run), now=time.time()), None)
+        activity = self._called.activity(self._runs.logs_of(run), now=time.time())
+        return self._event(run, activity, None)
 
     def look(self, numbers: Sequence[int], *, everything: bool) -> Look:
         """Look at these runs, and at all that move when `everything` says so."""
@@ -82,7 +84,7 @@ class Snapshots:
     def _is_news(self, run: RunView) -> bool:
         now = time.time()
         working = run.driver is not None and run.state is RunState.RUNNING
-        activity = read_activity(self._runs.logs_of(run), now=now) if working else None
+        activity = self._called.activity(self._runs.logs_of(run), now=now) if working else None
         signature = (
             *(run.name, run.state, run.counts, run.note, run.priority, run.driver),
             *(run.owner, run.shared_with, activity and activity["at"]),

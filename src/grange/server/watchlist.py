@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from grange.runs.activity import read_activity
 from grange.runs.troubles import Slow, is_slow
 
 if TYPE_CHECKING:
     from grange.runs.models import RunView
     from grange.runs.service import Runs
+    from grange.server.called import Called
     from grange.server.shown import Veil
+
+JSON = Any
 
 MOST = 5
 
@@ -52,12 +54,12 @@ class WatchList:
         return bool(self.under_way or self.slow or self.failing)
 
 
-def watch_list(runs: Runs, run: RunView, veil: Veil) -> WatchList:
-    """What of this run to look at now."""
+def watch_list(runs: Runs, run: RunView, veil: Veil, called: Called) -> WatchList:
+    """What of this run to look at now; its workers are called so."""
     found, now = runs.troubles(run, limit=MOST), time.time()
     return WatchList(
         usual_seconds=found.usual_seconds,
-        under_way=_under_way(runs, run, found.usual_seconds, now),
+        under_way=_under_way(run, found.usual_seconds, called.activity(runs.logs_of(run), now=now)),
         slow=found.slow,
         failing=[
             TriedAgain(
@@ -72,8 +74,9 @@ def watch_list(runs: Runs, run: RunView, veil: Veil) -> WatchList:
     )
 
 
-def _under_way(runs: Runs, run: RunView, usual_seconds: float | None, now: float) -> list[UnderWay]:
-    activity = read_activity(runs.logs_of(run), now=now)
+def _under_way(
+    run: RunView, usual_seconds: float | None, activity: Mapping[str, JSON] | None
+) -> list[UnderWay]:
     workers = activity["workers"] if activity and not run.state.is_finished() else []
     slow = [
         UnderWay(path=one["item"], worker=one["name"], seconds=one["seconds"])

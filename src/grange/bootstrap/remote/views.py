@@ -107,7 +107,7 @@ def progress(snapshot: told.RunSnapshot, *, bytes_total: int) -> RunProgress:
         elapsed_seconds=snapshot.elapsed_seconds,
         per_second=snapshot.per_second,
         left_seconds=snapshot.left_seconds,
-        workers=[WorkerActivity(**one.model_dump()) for one in snapshot.workers],
+        workers=[WorkerActivity(**one.model_dump(exclude={"worker"})) for one in snapshot.workers],
     )
 
 

@@ -238,9 +238,10 @@ class TimeLine(Answer):
 
 
 class WorkerActivity(Answer):
-    """What one worker is doing."""
+    """What one worker is doing. `worker` is its id where it is one of another machine."""
 
     name: str
+    worker: str | None = None
     item: str | None
     kind: str | None
     seconds: float

@@ -19,6 +19,25 @@ _MOST_TASKS = 64
 _MOST_PATH = 300
 
 
+class Busy:
+    """How many slots were at work lately, on average: of short tasks a glance sees none."""
+
+    def __init__(self, now: float) -> None:
+        """Begin at `now` of `time.monotonic`."""
+        self._since = now
+        self._seconds = 0.0
+
+    def ended(self, seconds: float, now: float) -> None:
+        """A task that took so long has ended."""
+        self._seconds += max(0.0, min(seconds, now - self._since))
+
+    def lately(self, now: float) -> float:
+        """How many there were since this was asked last, not counting what goes on."""
+        share = self._seconds / (now - self._since) if now > self._since else 0.0
+        self._since, self._seconds = now, 0.0
+        return share
+
+
 @dataclass(slots=True)
 class Totals:
     """What the station has done since it began."""
@@ -70,20 +89,25 @@ def beat(
     capacity: Capacity,
     totals: Totals,
     load: Load,
+    *,
+    lately: float,
+    now: float,
 ) -> Beat:
-    """How the station is. The caller adds what only it knows."""
+    """How the station is at `now` of `time.monotonic`. The caller adds what only it knows.
+
+    `lately` is how many slots were at work with what has ended since the last beat.
+    """
     every = list(holding)
-    at_hand = [held for held in every if held.task.id in working]
     begun = sum(held.phase is Phase.WORKING for held in every)
+    at_hand = _at_hand(every, working, capacity.slots)
     waiting = sum(held.phase in {Phase.COMING, Phase.READY} for held in every)
     return Beat(
         capacity=_said(capacity),
         labels=list(capacity.labels),
         protocol=PROTOCOL,
-        # What was begun just now is in no look at the workers yet.
-        busy=min(capacity.slots, begun),
+        busy=min(capacity.slots, max(begun, round(lately))),
         held=waiting + max(0, begun - capacity.slots),
-        tasks=[_now(held, working[held.task.id]) for held in at_hand[:_MOST_TASKS]],
+        tasks=[_now(held, working.get(held.task.id), now) for held in at_hand[:_MOST_TASKS]],
         done=totals.done,
         failed=totals.failed,
         cpu=load.cpu,
@@ -95,13 +119,20 @@ def beat(
     )
 
 
-def _now(held: Held, view: WorkerView) -> TaskNow:
+def _at_hand(every: Iterable[Held], working: Mapping[int, WorkerView], slots: int) -> list[Held]:
+    """What is being done. What was begun just now is in no look at the workers yet."""
+    begun = [held for held in every if held.phase is Phase.WORKING]
+    begun.sort(key=lambda held: (held.task.id not in working, held.since))
+    return begun[:slots]
+
+
+def _now(held: Held, view: WorkerView | None, now: float) -> TaskNow:
     return TaskNow(
         run=held.run,
         task=held.task.id,
         epoch=held.task.epoch,
-        seconds=max(0.0, view.seconds),
-        progress=view.progress,
+        seconds=max(0.0, view.seconds if view else now - held.since),
+        progress=view.progress if view else None,
         path=held.task.path[-_MOST_PATH:],
     )
 

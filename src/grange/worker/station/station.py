@@ -189,9 +189,11 @@ class Station:
     # ---- the server
 
     def _compose(self) -> Beat:
-        works, habits = self._works, self._habits
+        works, habits, now = self._works, self._habits, time.monotonic()
         said = signs.beat(
-            works.holding, works.working(), self._means.capacity, works.totals, machine.look()
+            *(works.holding, works.working(), self._means.capacity, works.totals, machine.look()),
+            lately=works.busy.lately(now),
+            now=now,
         )
         return said.model_copy(
             update={

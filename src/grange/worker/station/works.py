@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ from grange.worker.station.link import Link
 from grange.worker.station.mounts import Mounts
 from grange.worker.station.restoring import restore
 from grange.worker.station.routes import Routes, Way
-from grange.worker.station.signs import Totals
+from grange.worker.station.signs import Busy, Totals
 from grange.worker.station.teller import Publish, Teller
 from grange.worker.station.words import Words
 
@@ -73,21 +74,23 @@ class Works:
         self._loop = asyncio.get_running_loop()
         home, capacity = means.home, means.capacity
         self.totals = Totals()
+        self.busy = Busy(time.monotonic())
         # Set whenever a task has come to its end; for whoever waits for that, to be cleared.
         self.went = asyncio.Event()
         self.journal = Journal(home.journal)
-        self.teller = Teller(publish, self.journal)
+        self.teller = Teller(publish, self.journal, over=self._tidy)
         self.holding = Holding()
         self.gate = Gate(capacity)
         self.appetite = Appetite(capacity.slots)
         self.care = Care(home, means.mounts, words)
         self.routes = Routes(home, means.mounts)
         self.errands = Errands(lambda text: words.trouble(BYTES, text))
+        self._carrier = Carrier(means.link.work, home.work)
         self._ending = Ending(
             means.name,
             self.holding,
             self.errands,
-            carrier=Carrier(means.link.work, home.work),
+            carrier=self._carrier,
             journal=self.journal,
             teller=self.teller,
             watcher=self,
@@ -187,6 +190,7 @@ class Works:
             self.totals.failed += 1
         if outcome.seconds and outcome.state is not OutcomeState.RETURNED:
             self.appetite.ended(outcome.seconds)
+            self.busy.ended(outcome.seconds, time.monotonic())
         job = held.route.job
         self._means.count.ended(pipeline=job.pipeline, kind=held.task.kind, outcome=outcome)
 
@@ -199,6 +203,14 @@ class Works:
         else:
             self.totals.bytes_in += fetched
             self._means.count.fetched(fetched, from_cache=from_cache)
+
+    def _tidy(self, run: str, outcomes: Collection[Outcome]) -> None:
+        """Their run is over: nobody publishes what these have left beside its results."""
+        route = self.routes.known(run)
+        if route is not None:
+            attempts = [(one.task, one.epoch) for one in outcomes]
+            tidy = self.errands.blocking(lambda: self._carrier.tidy(route, attempts))
+            self.errands.go(tidy)
 
     def _runs(self) -> set[str]:
         return self.holding.runs() | {run for run, _, _ in self.teller.untold()}

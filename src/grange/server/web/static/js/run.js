@@ -5,7 +5,7 @@ import { follow, on } from "./live.js";
 import { logs } from "./logs.js";
 import { count, paintProgress, paintState, soonest } from "./paint.js";
 import { previews } from "./preview.js";
-import { say } from "./texts.js";
+import { say, sayCount } from "./texts.js";
 import { tell } from "./times.js";
 import { duration, rate, rough } from "./words.js";
 
@@ -95,24 +95,44 @@ function overview(run) {
   if (!ENDS.includes(run.state)) freshTroubles();
 }
 
+/** What each worker does: one of another machine does several things at once, and has one row. */
+function byWorker(run) {
+  const found = new Map();
+  for (const one of run.workers) found.set(one.name, [...(found.get(one.name) ?? []), one]);
+  for (const some of found.values()) some.sort((a, b) => b.seconds - a.seconds);
+  return [...found.values()].sort(([a], [b]) => a.name.localeCompare(b.name, undefined, { numeric: true }));
+}
+
 function workers(run) {
-  const ended = ENDS.includes(run.state);
-  find("#workers").hidden = ended || !run.workers.length;
+  const crew = ENDS.includes(run.state) ? [] : byWorker(run);
+  find("#workers").hidden = !crew.length;
   const list = part("workers");
-  run.workers.forEach((worker, index) => {
+  crew.forEach(([worker, ...others], index) => {
     const row = list.children[index] ?? list.appendChild(blankWorker());
     row.querySelector("i").className = `s ${worker.silent ? "unknown" : worker.item ? "running" : "waiting"}`;
-    row.querySelector("b").textContent = worker.name;
+    named(row.querySelector("b"), worker);
     const time = rough(worker.seconds);
-    row.querySelector("[data-doing]").textContent = worker.silent
+    const doing = worker.silent
       ? say("silent", { time })
       : worker.item ? say("on", { time, item: worker.item }) : say("idle");
+    const more = others.length ? ` ${sayCount("more", others.length)}` : "";
+    row.querySelector("[data-doing]").textContent = doing + more;
     const bar = row.querySelector("progress");
     bar.hidden = worker.progress === null || worker.progress === undefined;
     bar.value = worker.progress ?? 0;
     bar.setAttribute("aria-label", worker.name);
   });
-  while (list.children.length > run.workers.length) list.lastElementChild.remove();
+  while (list.children.length > crew.length) list.lastElementChild.remove();
+}
+
+/** Its name, which leads to its page where it has one and the reader may see it. */
+function named(place, worker) {
+  const page = worker.worker && here.dataset.workers ? `/workers/${worker.worker}` : "";
+  if (place.textContent === worker.name && (place.firstChild?.pathname ?? "") === page) return;
+  const shown = document.createElement(page ? "a" : "span");
+  if (page) shown.href = page;
+  shown.textContent = worker.name;
+  place.replaceChildren(shown);
 }
 
 function blankWorker() {
