@@ -98,7 +98,7 @@ def check_needs(needs: Needs) -> Needs:
             raise UsageError(message, hint=f"Allowed is {low:g} to {high:g}.")
     if needs.gpu_memory_bytes and not needs.gpus:
         message = "A task that asks for memory of a GPU has to ask for a GPU."
-        raise UsageError(message, hint="Say how many GPUs too: --gpu 1")
+        raise UsageError(message, hint="Say how many GPUs too; one will do.")
     labels = check_labels(needs.labels)
     return Needs(float(needs.cores), needs.memory_bytes, needs.gpus, needs.gpu_memory_bytes, labels)
 
@@ -203,8 +203,11 @@ class Room:
         """Whether such a task could be admitted now."""
         return self._find(needs) is not None
 
-    def admit(self, holder: object, needs: Needs) -> Place | None:
+    def admit(self, holder: object, needs: Needs, *, beside: Needs | None = None) -> Place | None:
         """Take what the task needs; None, and nothing taken, when it isn't there.
+
+        With `beside` only what a task that needs so much will never want of this
+        machine is taken: so one that waits for much is not held up by those after it.
 
         Raises:
             ValueError: This holder has its place already.
@@ -212,7 +215,7 @@ class Room:
         if holder in self._held:
             message = f"{holder!r} has a place already"
             raise ValueError(message)
-        place = self._find(needs)
+        place = self._find(needs, beside)
         if place is not None:
             self._held[holder] = (needs, place)
         return place
@@ -221,29 +224,42 @@ class Room:
         """Free what this holder has. One that has nothing is ignored."""
         self._held.pop(holder, None)
 
+    def hand_on(self, holder: object, heir: object, needs: Needs) -> bool:
+        """Give what this holder has to another one that needs the same; False when it doesn't."""
+        held = self._held.get(holder)
+        if held is None or held[0] != needs or heir in self._held:
+            return False
+        del self._held[holder]
+        self._held[heir] = held
+        return True
+
     def free_slots(self) -> int:
         """How many slots are free."""
         return self.capacity.slots - len(self._held)
 
-    def count(self, needs: Needs, most: int = MOST_CORES) -> int:
-        """How many tasks such as this could be admitted now."""
+    def count(self, needs: Needs, most: int = MOST_CORES, *, beside: Needs | None = None) -> int:
+        """How many tasks such as this could be admitted now; `beside` is as in `admit`."""
         trial = Room(self.capacity)
         trial._held = dict(self._held)  # its own kind
         number = 0
-        while number < most and trial.admit(object(), needs) is not None:
+        while number < most and trial.admit(object(), needs, beside=beside) is not None:
             number += 1
         return number
 
-    def _find(self, needs: Needs) -> Place | None:
+    def _find(self, needs: Needs, beside: Needs | None = None) -> Place | None:
         has = self.capacity
         held = [one for one, _ in self._held.values()]
-        if self.free_slots() < 1 or not set(needs.labels) <= set(has.labels):
+        if beside is not None:
+            held.append(beside)
+        if has.slots - len(held) < 1 or not set(needs.labels) <= set(has.labels):
             return None
         if math.fsum([needs.cores, *(one.cores for one in held)]) > has.usable_cores:
             return None
         memory = needs.memory_bytes + sum(one.memory_bytes for one in held)
         # A task that asks for no memory makes do with what the others leave.
         if needs.memory_bytes and memory > has.memory_bytes:
+            return None
+        if beside is not None and beside.gpus and needs.gpus:
             return None
         return self._gpus(needs)
 

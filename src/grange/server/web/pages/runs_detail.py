@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from grange.client.schemas import runs as schemas
+from grange.core.resources import needs_from_json, words
 from grange.errors import NotFound
 from grange.server.desk import Desk, DeskOf
 from grange.server.exports import offered
@@ -196,6 +197,7 @@ def _settings(request: Request, parts: Here, desk: Desk, ref: str, form: Form | 
         "runs/settings.html",
         form=shown,
         groups=[(one.id, one.name) for one in groups],
+        needs=words(needs_from_json(run.needs)) if run.needs else "",
         status=HTTPStatus.UNPROCESSABLE_ENTITY if shown.mistakes else HTTPStatus.OK,
         **context,
     )

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from grange.client.schemas.runs import Pipeline
+from grange.core.resources import MOST_CORES, MOST_GPUS
 from grange.errors import NotAllowed
 from grange.server import buckets
 from grange.server.desk import DeskOf
@@ -17,6 +18,8 @@ from grange.uploads import shares
 
 MOST_FOLDERS = 100
 MOST_ACCEPTED = 24
+# How memory is said: as SIZE on the command line.
+UNITS = {"MB": 10**6, "GB": 10**9, "GiB": 1 << 30}
 
 router = APIRouter(include_in_schema=False)
 
@@ -54,6 +57,10 @@ def new_run_page(
         ],
         groups=_groups(parts, actor),
         retries=parts.settings.retries,
+        most={"cores": MOST_CORES, "gpus": MOST_GPUS},
+        units=UNITS,
+        usual_unit="GB",
+        labels=_labels(parts),
     )
 
 
@@ -63,6 +70,13 @@ def accepted(pipeline: Pipeline) -> str:
     kinds = list(dict.fromkeys(kind.lower() for kind in pipeline.accepts))
     more = [f"and {len(kinds) - MOST_ACCEPTED} more"] if len(kinds) > MOST_ACCEPTED else []
     return "" if "*" in kinds else ", ".join([*kinds[:MOST_ACCEPTED], *more])
+
+
+def _labels(parts: Here) -> list[str] | None:
+    """The labels that workers have; None where there are no workers but this machine's own."""
+    if parts.settings.engine == "local":
+        return None
+    return sorted({label for worker in parts.workers.all() for label in worker.labels})
 
 
 def _groups(parts: Here, actor: Submitter) -> list[tuple[str, str]]:

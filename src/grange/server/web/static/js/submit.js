@@ -278,6 +278,22 @@ function structured(kind, text) {
   }
 }
 
+/** What each task needs, as far as somebody has said so. A server checks what makes no number. */
+function needs() {
+  const found = {};
+  for (const field of form.querySelectorAll("[data-need]")) {
+    const text = field.value.trim();
+    const name = field.dataset.need;
+    if (name === "labels") {
+      if (text) found.labels = text.split(/[\s,]+/).filter(Boolean);
+    } else if (text || field.validity.badInput) {
+      const unit = field.parentElement.querySelector("select");
+      found[name] = unit && text ? Math.round(Number(text) * Number(unit.value)) : text && Number(text);
+    }
+  }
+  return Object.keys(found).length ? { needs: found } : {};
+}
+
 function request() {
   const limit = Number(form.limit.value) * Number(form.unit.value);
   return {
@@ -288,6 +304,7 @@ function request() {
     ...(form.retries.value === "" ? {} : { retries: Number(form.retries.value) }),
     ...(limit > 0 ? { timeout_seconds: limit } : {}),
     ...(form.group?.value ? { group: form.group.value } : {}),
+    ...needs(),
   };
 }
 
@@ -355,11 +372,18 @@ function refuse(error) {
 /** Put what concerns a field beside it; gives what is left. */
 function placed(error) {
   const lines = error.errors.length
-    ? error.errors.map(({ where, said }) => [where.replace(/^body\./, "").split(".").at(-1), said])
+    ? error.errors.map(ofRequest)
     : error.message.split("\n").map(ofParameter);
   const left = lines.filter(([name, said]) => said && !beside(name, said)).map(([, said]) => said);
   // The first line only says that there are more.
   return left.length < lines.length ? left.filter((line) => !line.endsWith(":")) : left;
+}
+
+/** A place in the request as the name of its field, and what is wrong there. */
+function ofRequest({ where, said, type }) {
+  const parts = where.replace(/^body\./, "").split(".");
+  if (parts[0] !== "needs") return [parts.at(-1), said];
+  return [`needs.${parts[1]}`, type === "string_pattern_mismatch" ? say("label") : said];
 }
 
 /** "parameters of pipeline x: size = 3: should be …" as the name of a parameter and what is wrong. */
@@ -371,7 +395,12 @@ function ofParameter(line) {
 
 function beside(name, said) {
   const names = { timeout_seconds: "limit" };
-  const field = form.querySelector(`[data-param="${CSS.escape(name)}"], [name="${CSS.escape(names[name] ?? name)}"]`);
+  const need = /^needs\.(\w+)$/.exec(name)?.[1];
+  const field = form.querySelector(
+    need
+      ? `[data-need="${need}"]`
+      : `[data-param="${CSS.escape(name)}"], [name="${CSS.escape(names[name] ?? name)}"]`,
+  );
   const place = field?.closest(".field")?.querySelector("[data-mistake]");
   if (!place) return false;
   place.textContent = said;
