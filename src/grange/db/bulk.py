@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Column, ColumnElement, Connection, Insert, TextClause, Update, text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Double,
+    Insert,
+    Integer,
+    TextClause,
+    Update,
+    text,
+)
+from sqlalchemy.types import TypeEngine
 
 from grange.db.base import JSONText
 
 Row = tuple[Any, ...]
+JSON = Any
+
+# Rows that PostgreSQL takes in one statement; each has to be in memory there and here.
+ROWS_AT_ONCE = 5000
+
+_PLACE = re.compile(r"%\((\w+)\)s")
+_VALUES = re.compile(r"VALUES \((.*)\)\s*$", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +44,19 @@ class _Prepared:
     json: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Together:
+    """A statement as PostgreSQL takes it for many rows at once; `convert` has one for each value.
+
+    Each value is the array of a column's values.
+    """
+
+    sql: str
+    convert: tuple[Callable[[Any], Any], ...]
+
+
 _PREPARED: WeakKeyDictionary[Insert | Update, _Prepared] = WeakKeyDictionary()
+_TOGETHER: WeakKeyDictionary[Insert | Update, _Together] = WeakKeyDictionary()
 
 
 def among(column: Column[Any], numbers: Collection[int]) -> ColumnElement[bool] | TextClause:
@@ -47,21 +78,30 @@ def execute_many(
     """Execute a statement once for each row of values, given in the order of `names`.
 
     The statement has no other values than these, and is one that stays: it is
-    prepared once.
+    prepared once. An UPDATE finds other rows with each of them: no two are for the same.
     """
     if not rows:
         return
-    if connection.dialect.name != "sqlite":
+    if connection.dialect.name == "sqlite":
+        _one_by_one(connection, statement, names, rows)
+    elif connection.dialect.name == "postgresql":
+        _together(connection, statement, names, rows)
+    else:
         connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
-        return
+
+
+# ---- SQLite
+
+
+def _one_by_one(
+    connection: Connection, statement: Insert | Update, names: Sequence[str], rows: Sequence[Row]
+) -> None:
     prepared = _PREPARED.get(statement)
     if prepared is None:
         prepared = _PREPARED[statement] = _prepare(connection, statement, list(names))
     for place in prepared.json:
         rows = [
-            row
-            if row[place] is None
-            else (*row[:place], json.dumps(row[place], separators=(",", ":")), *row[place + 1 :])
+            row if row[place] is None else (*row[:place], _encoded(row[place]), *row[place + 1 :])
             for row in rows
         ]
     if prepared.order != tuple(range(len(names))):
@@ -71,9 +111,59 @@ def execute_many(
 
 
 def _prepare(connection: Connection, statement: Insert | Update, names: list[str]) -> _Prepared:
-    compiled = statement.compile(connection, column_keys=names)
+    compiled = statement.compile(connection, column_keys=names, for_executemany=True)
     order = tuple(names.index(name) for name in compiled.positiontup or ())
     encoded = tuple(
         place for place, name in enumerate(names) if isinstance(compiled.binds[name].type, JSONText)
     )
     return _Prepared(str(compiled), order, encoded)
+
+
+# ---- PostgreSQL: one statement for thousands of rows, which come as an array of each column
+
+
+def _together(
+    connection: Connection, statement: Insert | Update, names: Sequence[str], rows: Sequence[Row]
+) -> None:
+    joined = _TOGETHER.get(statement)
+    if joined is None:
+        joined = _TOGETHER[statement] = _join(connection, statement, list(names))
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        columns = zip(*rows[start : start + ROWS_AT_ONCE], strict=True)
+        values = {
+            name: [None if one is None else convert(one) for one in column]
+            for name, convert, column in zip(names, joined.convert, columns, strict=True)
+        }
+        connection.exec_driver_sql(joined.sql, values)
+
+
+def _join(connection: Connection, statement: Insert | Update, names: list[str]) -> _Together:
+    compiled = statement.compile(connection, column_keys=names, for_executemany=True)
+    kinds = [_kind(compiled.binds[name].type) for name in names]
+    listed = ", ".join(
+        f"CAST(%({name})s AS {kind}[])" for name, (kind, _) in zip(names, kinds, strict=True)
+    )
+    quoted = ", ".join(f'"{name}"' for name in names)
+    source = f"FROM unnest({listed}) AS given({quoted})"
+    sql = _PLACE.sub(r'given."\1"', str(compiled))
+    if isinstance(statement, Insert):
+        sql = _VALUES.sub(lambda found: f"SELECT {found[1]} {source}", sql)
+    else:
+        changes, _, condition = sql.rpartition(" WHERE ")
+        sql = f"{changes} {source} WHERE {condition}"
+    return _Together(sql, tuple(convert for _, convert in kinds))
+
+
+def _kind(of: TypeEngine[Any]) -> tuple[str, Callable[[Any], Any]]:
+    """A type as arrays have it, without length and order, and what makes all values alike."""
+    if isinstance(of, JSONText):
+        return "TEXT", _encoded
+    if isinstance(of, Integer):
+        return "BIGINT", int
+    if isinstance(of, Double):
+        return "DOUBLE PRECISION", float
+    return "TEXT", str
+
+
+def _encoded(value: JSON) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from grange.core.ids import new_id
 from grange.core.resources import needs_to_json
 from grange.core.states import RunState, move
-from grange.db import Database, Duplicate
+from grange.db import Database, Duplicate, execute_many
 from grange.errors import InputsInvalid, OutputInUse, RunBusy
 from grange.runs.driver import Driver, is_working, this_driver
 from grange.runs.keys import out_key, request_key, weight
@@ -25,6 +26,9 @@ from grange.storage import uri_key
 # that other writers get their turn and memory stays flat.
 BATCH = 10_000
 
+_INSERT_ITEMS = insert(items)
+_ITEM = ("run", "path", "uri", "uri_key", "size", "mtime_ns", "weight", "state")
+_picked = itemgetter(*_ITEM)
 
 # What else is to be written once a run is whole, given its number of items.
 AlsoSealed = Callable[[Connection, int], object]
@@ -81,7 +85,8 @@ def add_items(database: Database, opened: Opened, found: Iterable[NewItem]) -> N
             if opened.known:
                 database.insert_new(connection, items, rows)
             else:
-                connection.execute(insert(items), rows)
+                given = [_picked(row) for row in rows]
+                execute_many(connection, _INSERT_ITEMS, _ITEM, given)
 
         database.transact(work)
 
