@@ -21,7 +21,7 @@ def count() -> StationCount:
     """Give the counts of a worker that has done something."""
     count = StationCount(version="1.2.3")
     outcome = Outcome(1, 1, OutcomeState.DONE, 2.5, counts={"frames": 300.0, "pose loads": 1.0})
-    count.ended(pipeline="wildlife", kind=TaskKind.SPLIT, outcome=outcome)
+    count.ended(pipeline="wildlife", kind=TaskKind.SPLIT, outcomes=[outcome])
     count.fetched(1000)
     count.fetched(500, from_cache=True)
     count.sent(70)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import platform
 import socket
 import sys
@@ -31,6 +32,8 @@ FOLDER = "worker"
 # What opens buckets is the station's: it brings inputs and takes outputs for its workers.
 _OF_BUCKETS = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
 _NAME_LENGTH = 100
+# New objects between two looks of the garbage collector: thousands of tasks at hand are no garbage.
+_COLLECT_AFTER = 50_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +120,7 @@ async def _run(
 ) -> bool:
     from grange.worker.station.station import Station
 
+    gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
     station = Station(papers, means, habits, say)
     loop = asyncio.get_running_loop()
 

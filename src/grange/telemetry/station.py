@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from grange.core.tasks import Outcome, TaskKind
 from grange.telemetry import metrics
 from grange.telemetry.attempts import OF_WORKER, add_counts, pipeline_label
@@ -19,12 +22,17 @@ class StationCount:
         for counter in (metrics.WORKER_FETCHED, metrics.WORKER_SENT, metrics.WORKER_RECONNECTS):
             self.tally.add(counter, amount=0)
 
-    def ended(self, *, pipeline: str, kind: TaskKind, outcome: Outcome) -> None:
-        """A task came to its end here."""
+    def ended(self, *, pipeline: str, kind: TaskKind, outcomes: Sequence[Outcome]) -> None:
+        """Tasks of one kind came to their ends here."""
         label, stage = pipeline_label(pipeline), str(kind)
-        self.tally.add(metrics.WORKER_TASKS, label, stage, str(outcome.state))
-        self.tally.observe(metrics.WORKER_TASK_SECONDS, label, stage, value=outcome.seconds)
-        add_counts(self.tally, OF_WORKER, label, outcome.counts)
+        # All at once: there may be ten thousand in a second.
+        for state, count in Counter([one.state for one in outcomes]).items():
+            self.tally.add(metrics.WORKER_TASKS, label, stage, str(state), amount=count)
+        seconds = [one.seconds for one in outcomes]
+        self.tally.observe_all(metrics.WORKER_TASK_SECONDS, label, stage, values=seconds)
+        for one in outcomes:
+            if one.counts:
+                add_counts(self.tally, OF_WORKER, label, one.counts)
 
     def fetched(self, size_bytes: int, *, from_cache: bool = False) -> None:
         """An input is here: brought now, or found in the cache."""

@@ -62,7 +62,7 @@ def test_outputs_go_to_the_bucket_itself(bucket: Bucket, tmp_path: Path) -> None
 
         told, size = carrier.carry(route, outcome)
         carrier.carry(route, outcome)
-        carrier.clear(route, 7, 1)
+        carrier.clear(route, [(7, 1)])
 
         assert (outcome.outputs, 20) == (told.outputs, size)
         assert not [one for one in home.folder.rglob("copy") if one.is_file()]

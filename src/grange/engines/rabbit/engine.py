@@ -39,6 +39,11 @@ CARE_SECONDS = 0.5
 # Reports may wait behind those that are being written to the ledger: nothing is
 # given up before all have been heard for so long.
 HEARD_SECONDS = 2.0
+# While so many tasks are out, outcomes wait so long for company: each time that some are
+# collected the ledger is written to, which costs about as much for one as for a hundred.
+MANY_OUT = 64
+COMPANY_SECONDS = 0.02
+MOST_COMPANY = 2048
 # Attempts named in one message to stations.
 ABANDON_AT_ONCE = 5000
 
@@ -85,6 +90,7 @@ class RabbitEngine(Engine):
         self._is_open = self._is_up = self._is_rung = False
         self._packed: tuple[Job, JSON] | None = None
         self._token, self._messages = new_id(), 0
+        self._asked = 0  # how many tasks `room` has asked for
         self._next_care = self._next_look = self._heard_since = 0.0
 
     def start(self) -> None:
@@ -100,7 +106,8 @@ class RabbitEngine(Engine):
         if hub is None or hub.health.state != "up":
             return 0
         slots = hub.stations.slots(self._needs, time.monotonic())
-        return self._sizing.room(len(self._holdings), slots)
+        self._asked = self._sizing.room(len(self._holdings), slots)
+        return self._asked
 
     def adopt(self, tasks: Collection[Task]) -> None:
         """Wait for what an earlier engine has published: in the queue, or with a station."""
@@ -114,7 +121,8 @@ class RabbitEngine(Engine):
         if self._packed is None or self._packed[0] is not batch.job:
             self._packed = (batch.job, job_to_json(batch.job))
         slots = hub.stations.slots(self._needs, time.monotonic())
-        size = self._sizing.message(len(batch.tasks), slots)
+        more = len(batch.tasks) >= self._asked
+        size = self._sizing.message(len(batch.tasks), slots, more=more)
         for start in range(0, len(batch.tasks), size):
             self._publish(self._packed[1], batch.tasks[start : start + size])
 
@@ -129,6 +137,7 @@ class RabbitEngine(Engine):
             if self._came or self._is_rung or left <= 0:
                 break
             self._hear(min(left, CARE_SECONDS))
+        self._wait_for_company()
         self._is_rung = False
         came, self._came = self._came, []
         self._given, self._heard = self._heard, []
@@ -227,6 +236,16 @@ class RabbitEngine(Engine):
                 wait = False
         except Empty:
             return
+
+    def _wait_for_company(self) -> None:
+        until = time.monotonic() + COMPANY_SECONDS
+        while (
+            0 < len(self._came) < MOST_COMPANY
+            and len(self._holdings) >= MANY_OUT
+            and not self._is_rung
+            and (left := until - time.monotonic()) > 0
+        ):
+            self._hear(left)
 
     def _take(self, event: Event) -> None:
         now = time.monotonic()

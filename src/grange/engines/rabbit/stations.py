@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from grange.core.resources import Capacity, Needs, Room, capacity_from_json
 from grange.engines.rabbit.messages import Beat
@@ -45,16 +46,18 @@ class Stations:
         """Those that gave a sign of life lately."""
         return [one for one in self._known.values() if _is_heard(one, now)]
 
-    def slots(self, needs: Needs, now: float) -> int:
-        """How many tasks that need this much all of them together could do at once."""
-        return sum(_slots(one, needs) for one in self.here(now))
+    def slots(self, needs: Needs, now: float) -> list[int]:
+        """How many tasks that need this much each of those could do at once that can do any."""
+        every = [_slots(one.capacity, needs, one.beat.slots) for one in self.here(now)]
+        return [slots for slots in every if slots > 0]
 
 
-def _slots(station: Station, needs: Needs) -> int:
-    most = station.beat.slots
-    if station.capacity is None or most <= 0:
+@lru_cache(maxsize=1024)
+def _slots(capacity: Capacity | None, needs: Needs, most: int) -> int:
+    """Asked again and again, and the same as long as a station stays as it is."""
+    if capacity is None or most <= 0:
         return max(0, most)
-    return Room(station.capacity).count(needs, most=most)
+    return Room(capacity).count(needs, most=most)
 
 
 def _is_heard(station: Station, now: float) -> bool:

@@ -15,6 +15,9 @@ from grange.errors import StoreError
 from grange.storage import Store, Stored, open_store
 from grange.worker.station.routes import Route, Way
 
+# Of more attempts than this it is cheaper to look through a whole folder than for each.
+_FEW = 8
+
 
 class Carrier:
     """Brings away what attempts leave here. Safe to use from several threads."""
@@ -24,13 +27,26 @@ class Carrier:
         self._work = work
         self._staged = staged
 
-    def needed(self, route: Route, outcome: Outcome) -> bool:
-        """Whether anything has to be brought away before the outcome may be told."""
+    def needed(
+        self, route: Route, outcome: Outcome, printed: Collection[str] | None = None
+    ) -> bool:
+        """Whether anything has to be brought away before the outcome may be told.
+
+        `printed` is what `printed` has found after the outcome came, if it was asked.
+        """
         if outcome.state is OutcomeState.RETURNED:
             return False
         if outcome.outputs and route.outputs is not Way.MOUNT:
             return True
-        return route.carries_logs and any(_logs(route, outcome))
+        if not route.carries_logs:
+            return False
+        if printed is not None and _names(outcome.task, outcome.epoch).isdisjoint(printed):
+            return False
+        return any(_logs(route, outcome))
+
+    def printed(self, route: Route) -> frozenset[str]:
+        """The logs that lie here of a run's attempts, by name: one look for many of them."""
+        return _listed(route) if route.carries_logs else frozenset()
 
     def carry(self, route: Route, outcome: Outcome) -> tuple[Outcome, int]:
         """Bring all of it away; returns the outcome to tell, and how many bytes that were.
@@ -59,16 +75,24 @@ class Carrier:
             size += sum(one.size for one in outcome.outputs)
         return outcome, size
 
-    def clear(self, route: Route, task: int, epoch: int) -> None:
-        """Remove what an attempt has left on this machine."""
+    def clear(self, route: Route, attempts: Collection[tuple[int, int]]) -> None:
+        """Remove what attempts have left on this machine: task and epoch of each."""
         if route.outputs is not Way.MOUNT:
-            token = staging_token(route.job.run, task, epoch)
+            tokens = {staging_token(route.job.run, *attempt) for attempt in attempts}
+            store = open_store(route.local.store)
             with suppress(StoreError):
-                open_store(route.local.store).discard(token)
+                if len(tokens) > _FEW:
+                    tokens &= set(store.staged())
+            for token in tokens:
+                with suppress(StoreError):
+                    store.discard(token)
         if route.carries_logs:
-            for stream in ("out", "err"):
+            names = {name for attempt in attempts for name in _names(*attempt)}
+            if len(attempts) > _FEW:
+                names &= _listed(route)
+            for name in names:
                 with suppress(OSError):
-                    os.unlink(Path(route.local.logs, f"{task}-{epoch}.{stream}"))
+                    os.unlink(Path(route.local.logs, name))
 
     def tidy(self, route: Route, attempts: Collection[tuple[int, int]]) -> None:
         """Remove what attempts have left in a store that is shared, after the end of their run.
@@ -90,6 +114,16 @@ class Carrier:
             shutil.move(folder / name, bucket.staging(token) / name)
         sealed = [Stored(one.path, one.size, one.sha256, one.mtime_ns) for one in outputs]
         bucket.hand_in(token, sealed)
+
+
+def _listed(route: Route) -> frozenset[str]:
+    with suppress(OSError):
+        return frozenset(os.listdir(route.local.logs))
+    return frozenset()
+
+
+def _names(task: int, epoch: int) -> set[str]:
+    return {f"{task}-{epoch}.out", f"{task}-{epoch}.err"}
 
 
 def _logs(route: Route, outcome: Outcome) -> list[tuple[str, Path]]:

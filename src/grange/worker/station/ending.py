@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from grange.core.tasks import Outcome, OutcomeState
@@ -33,8 +33,8 @@ class Watcher(Protocol):
     async def doubt(self, held: Held) -> bool:
         """Whether a mount is gone that the attempt has used."""
 
-    def ended(self, held: Held, outcome: Outcome) -> None:
-        """A task came to its end here."""
+    def ended(self, ended: Sequence[tuple[Held, Outcome]]) -> None:
+        """Tasks came to their ends here."""
 
     def moved(self, *, fetched: int = 0, from_cache: bool = False, sent: int = 0) -> None:
         """Bytes have come or gone."""
@@ -67,9 +67,16 @@ class Ending:
     def hear(self, came: Iterable[tuple[Held, Outcome]]) -> None:
         """Take what the workers have brought about."""
         done: dict[str, list[tuple[Held, Outcome]]] = {}
+        printed: dict[int, frozenset[str]] = {}
         for held, said in came:
             outcome = named(said, self._name)
-            if not self._sent_another_way(held, outcome, mounted=held.uses_mounts):
+            route = held.route
+            if id(route) not in printed:
+                # Most print nothing: one look into the folder says that of all of them.
+                printed[id(route)] = self._carrier.printed(route)
+            if not self._sent_another_way(
+                held, outcome, mounted=held.uses_mounts, printed=printed[id(route)]
+            ):
                 done.setdefault(held.run, []).append((held, outcome))
         self._tell_all(done)
 
@@ -79,7 +86,14 @@ class Ending:
             self._close(some)
             self._teller.tell(run, [outcome for _, outcome in some])
 
-    def _sent_another_way(self, held: Held, outcome: Outcome, *, mounted: bool) -> bool:
+    def _sent_another_way(
+        self,
+        held: Held,
+        outcome: Outcome,
+        *,
+        mounted: bool,
+        printed: Collection[str] | None = None,
+    ) -> bool:
         """Whether something has to be done before the outcome may be told, which has begun."""
         verdict = judge(
             outcome,
@@ -89,7 +103,7 @@ class Ending:
         )
         if verdict is not Verdict.TELL:
             self._reconsider(held, outcome, verdict)
-        elif self._carrier.needed(held.route, outcome):
+        elif self._carrier.needed(held.route, outcome, printed):
             self.carry(held, outcome)
         else:
             return False
@@ -119,7 +133,7 @@ class Ending:
         """Nobody wants the attempt any more: what is here of it goes."""
         self._holding.remove(held)
         self._journal.settle([held.key])
-        self._errands.go(self._clear(held))
+        self._errands.go(self._clear([held]))
 
     def carry(self, held: Held, outcome: Outcome) -> None:
         """Bring away what the attempt has made, and tell it then."""
@@ -183,16 +197,21 @@ class Ending:
             self.tell(held, given_back(outcome))
 
     def _close(self, ended: Sequence[tuple[Held, Outcome]]) -> None:
-        for held, outcome in ended:
+        for held, _ in ended:
             self._holding.remove(held)
-            self._watcher.ended(held, outcome)
-            if held.leaves_something:
-                self._errands.go(self._clear(held))
+        self._watcher.ended(ended)
+        leaving = [held for held, _ in ended if held.leaves_something]
+        if leaving:
+            self._errands.go(self._clear(leaving))
 
-    async def _clear(self, held: Held) -> None:
+    async def _clear(self, some: Sequence[Held]) -> None:
         def clear() -> None:
-            if held.hold is not None:
-                held.hold.close()
-            self._carrier.clear(held.route, *held.key)
+            alike: dict[int, list[Held]] = {}
+            for held in some:
+                if held.hold is not None:
+                    held.hold.close()
+                alike.setdefault(id(held.route), []).append(held)
+            for each in alike.values():
+                self._carrier.clear(each[0].route, [held.key for held in each])
 
         await self._errands.blocking(clear)

@@ -72,10 +72,13 @@ class Gate:
         if self._behind.pop(task, None) is not None:
             return
         self._large.discard(task)
-        self._room.leave(task)
+        if not self._behind:
+            self._room.leave(task)
+            return
         # Nobody but such as can be done everywhere is behind, so the next one fits.
-        if self._behind:
-            first, needs = self._behind.popitem(last=False)
+        first, needs = self._behind.popitem(last=False)
+        if not self._room.hand_on(task, first, needs):
+            self._room.leave(task)
             if self._room.admit(first, needs) is None:
                 self._behind[first] = needs
                 self._behind.move_to_end(first, last=False)

@@ -56,8 +56,8 @@ class Routes:
 
         It may look at the disk.
         """
-        known = self._known.get(job.run)
-        if known is not None and known.job == job:
+        known = self.found(job)
+        if known is not None:
             return known
         route = self._known[job.run] = self._find(job)
         if not route.is_mounted:
@@ -69,6 +69,11 @@ class Routes:
     def known(self, run: str) -> Route | None:
         """The way that was found for this run, while it is remembered."""
         return self._known.get(run)
+
+    def found(self, job: Job) -> Route | None:
+        """The way for this job, if it was found before. Looks at no disk."""
+        known = self._known.get(job.run)
+        return known if known is not None and known.job == job else None
 
     def forget(self) -> None:
         """Find all ways anew: what is mounted has changed."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from grange.core.resources import Capacity
-from grange.core.tasks import Outcome, OutcomeState
+from grange.core.tasks import Outcome, OutcomeState, TaskKind
 from grange.engines import WorkerView
 from grange.errors import GrangeError
 from grange.telemetry.station import StationCount
@@ -181,18 +181,24 @@ class Works:
         has_store = route.outputs is not Way.MOUNT or mounts.here(route.job.store) is not None
         return not (has_input and has_store)
 
-    def ended(self, held: Held, outcome: Outcome) -> None:
-        """A task came to its end here."""
+    def ended(self, ended: Sequence[tuple[Held, Outcome]]) -> None:
+        """Tasks came to their ends here."""
         self.went.set()
-        if outcome.state is OutcomeState.DONE:
-            self.totals.done += 1
-        elif outcome.state is not OutcomeState.RETURNED:
-            self.totals.failed += 1
-        if outcome.seconds and outcome.state is not OutcomeState.RETURNED:
-            self.appetite.ended(outcome.seconds)
-            self.busy.ended(outcome.seconds, time.monotonic())
-        job = held.route.job
-        self._means.count.ended(pipeline=job.pipeline, kind=held.task.kind, outcome=outcome)
+        now = time.monotonic()
+        alike: dict[tuple[str, TaskKind], list[Outcome]] = {}
+        for held, outcome in ended:
+            alike.setdefault((held.route.job.pipeline, held.task.kind), []).append(outcome)
+            if outcome.state is OutcomeState.RETURNED:
+                continue
+            if outcome.state is OutcomeState.DONE:
+                self.totals.done += 1
+            else:
+                self.totals.failed += 1
+            if outcome.seconds:
+                self.appetite.ended(outcome.seconds)
+                self.busy.ended(outcome.seconds, now)
+        for (pipeline, kind), outcomes in alike.items():
+            self._means.count.ended(pipeline=pipeline, kind=kind, outcomes=outcomes)
 
     def moved(self, *, fetched: int = 0, from_cache: bool = False, sent: int = 0) -> None:
         """Bytes have come or gone."""
