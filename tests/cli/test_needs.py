@@ -53,6 +53,24 @@ def test_what_no_machine_could_have_is_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_each_local_slot_has_gpus_of_its_own(
+    grange: Grange, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A task sees its own alone, and nobody else is at that one. No GPU has to be there for it."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    command = (
+        f"mkdir {tmp_path}/at-$CUDA_VISIBLE_DEVICES || exit 9; sleep 0.3; "
+        f"rmdir {tmp_path}/at-$CUDA_VISIBLE_DEVICES; echo $CUDA_VISIBLE_DEVICES > {{output}}/gpu"
+    )
+    done = grange(
+        *("map", command, "in", "--out", "out", "--workers", "4", "--retries", "0", "--gpu", "1")
+    )
+
+    assert 0 == done.returncode, done.stderr
+    seen = {path.read_text().strip() for path in (tmp_path / "out").rglob("gpu")}
+    assert {"3", "5"} == seen
+
+
 def test_an_engine_that_is_none_is_refused_without_its_password(
     grange: Grange, inputs: Path
 ) -> None:

@@ -10,6 +10,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from grange.bootstrap.gpus import Gpus, visible
+from grange.core.ids import new_id
 from grange.core.resources import Capacity, Needs, Room
 from grange.engines.base import Health
 from grange.settings import usable_cores
@@ -50,17 +52,19 @@ class Engines:
         self._settings = settings
         self._command = command
         self._site = ""
+        self._gpus = Gpus()
 
     def make(self, run: RunView, workers: int) -> Engine:
         """The engine for this run. Nothing is started yet.
 
         Raises:
             ExtraMissing, SettingInvalid: The engine that is set can't be used.
+            Conflict: It needs GPUs, and other runs have all of this machine.
         """
         from grange.engines import make_engine
 
         if self._settings.engine == LOCAL:
-            return self._local(slots_here(workers, run.needs), run.priority)
+            return self._local(slots_here(workers, run.needs), run.priority, run.needs)
         return make_engine("housed", self._local(AT_HOME, run.priority), self._far(run))
 
     def standby(self) -> Engine | None:
@@ -78,9 +82,11 @@ class Engines:
             lease_seconds=self._settings.lease_seconds,
         )
 
-    def _local(self, workers: int, priority: int) -> Engine:
+    def _local(self, workers: int, priority: int, needs: Needs = Needs()) -> Engine:  # noqa: B008  # frozen
         from grange.engines import make_engine
 
+        owner = new_id()
+        places = self._gpus.take(owner, needs, workers)
         return make_engine(
             LOCAL,
             [*_yielding(priority), *self._command],
@@ -88,6 +94,8 @@ class Engines:
             lease_seconds=self._settings.lease_seconds,
             recycle_bytes=self._settings.recycle_bytes,
             withheld=WITHHELD,
+            places=places,
+            closed=lambda: self._gpus.leave(owner),
         )
 
     def _site_word(self) -> str:
@@ -112,11 +120,12 @@ def slots_here(workers: int, needs: Needs) -> int:
         return workers
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     here = Capacity(slots=workers, cores=usable_cores(), memory_bytes=memory)
-    # Labels tell machines apart, of which there is one; its GPUs are counted, not measured.
+    # Labels tell machines apart, of which there is one; its GPUs are counted, not measured,
+    # so that a task that would share one has it for itself.
     plain = replace(needs, gpus=0, gpu_memory_bytes=0, labels=())
     slots = Room(here).count(plain, most=workers)
-    if needs.gpus and not needs.gpu_memory_bytes:
-        slots = min(slots, len(list(Path("/dev").glob("nvidia[0-9]*"))) // needs.gpus)
+    if needs.gpus:
+        slots = min(slots, len(visible()) // needs.gpus)
     return max(1, slots)
 
 

@@ -6,7 +6,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from grange.engines.endings import end_words
@@ -32,9 +33,15 @@ class Fleet:
         number: int,
         recycle_bytes: int,
         withheld: Collection[str] = (),
+        places: Sequence[Mapping[str, str]] = (),
     ) -> None:
-        """Say how workers are started. Nothing is made yet."""
-        self.number = number
+        """Say how workers are started. Nothing is made yet.
+
+        With `places` each worker has one of them, and no other one has it before that
+        has ended: they say what its environment has of its own. `number` is not used then.
+        """
+        self.number = len(places) or number
+        self._places = places
         self._owner = os.getpid()
         self._command = command
         self._recycle_bytes = recycle_bytes
@@ -81,8 +88,13 @@ class Fleet:
             return
         start = Start(self._command, self._folder, self._recycle_bytes, self._withheld)
         for _ in range(self.number - len(self.working())):
+            place = self._free_place()
+            if place is None:
+                return
+            if self._places:
+                start = replace(start, given=self._places[place])
             try:
-                worker = WorkerProcess(start, self._started + 1)
+                worker = WorkerProcess(start, self._started + 1, place)
             except WorkerStartFailed:
                 if not self._workers:
                     raise
@@ -90,6 +102,13 @@ class Fleet:
                 return
             self._started += 1
             self._workers.append(worker)
+
+    def _free_place(self) -> int | None:
+        """A place that no worker has, not even one that has fallen silent; any, without places."""
+        if not self._places:
+            return 0
+        taken = {worker.place for worker in self._workers}
+        return next((one for one in range(self.number) if one not in taken), None)
 
     def end(self, worker: WorkerProcess) -> Reading:
         """Kill a worker with all that it started. Says what it was at."""

@@ -6,7 +6,7 @@ import select
 import time
 import weakref
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from grange.core.tasks import (
     JSON,
@@ -50,15 +50,25 @@ class LocalEngine(Engine):
         lease_seconds: float = 60.0,
         recycle_bytes: int = 1 << 30,
         withheld: Collection[str] = (),
+        places: Sequence[Mapping[str, str]] = (),
+        closed: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare `workers` workers, each started as `command` with options of the engine's own.
 
-        They get this process's environment but for the variables `withheld`.
+        They get this process's environment but for the variables `withheld`. With
+        `places` there are as many workers as these, and each has the variables of one of
+        them; `closed` is called when none of them is left.
         """
         self._lease_seconds = lease_seconds
         self._fleet = Fleet(
-            list(command), number=workers, recycle_bytes=recycle_bytes, withheld=withheld
+            list(command),
+            number=workers,
+            recycle_bytes=recycle_bytes,
+            withheld=withheld,
+            places=places,
         )
+        # However it ends: what was lent to its workers is free again.
+        self._closed = weakref.finalize(self, closed)
         # Nothing is left behind, even when nobody closes the engine.
         weakref.finalize(self, self._fleet.close)
         self._queue: deque[tuple[Job, Task]] = deque()
@@ -152,6 +162,7 @@ class LocalEngine(Engine):
     def close(self) -> None:
         """Kill all workers with all that they started; their files go too."""
         self._fleet.close()
+        self._closed()
         self._queue.clear()
         self._outcomes.clear()
 
@@ -321,6 +332,8 @@ def open_local(
     lease_seconds: float = 60.0,
     recycle_bytes: int = 1 << 30,
     withheld: Collection[str] = (),
+    places: Sequence[Mapping[str, str]] = (),
+    closed: Callable[[], None] = lambda: None,
 ) -> LocalEngine:
     """The engine of this machine; what the registry calls."""
     return LocalEngine(
@@ -329,6 +342,8 @@ def open_local(
         lease_seconds=lease_seconds,
         recycle_bytes=recycle_bytes,
         withheld=withheld,
+        places=places,
+        closed=closed,
     )
 
 

@@ -8,9 +8,9 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from grange.core.ids import new_id
@@ -45,20 +45,22 @@ class Start:
     command: Sequence[str]
     folder: Path
     recycle_bytes: int
-    # Variables of the environment that workers don't get.
+    # Variables of the environment that workers don't get, and those that are theirs alone.
     withheld: Collection[str] = ()
+    given: Mapping[str, str] = field(default_factory=dict)
 
 
 class WorkerProcess:
     """A worker: its process, its channel, its register, and the tasks that it holds."""
 
-    def __init__(self, start: Start, number: int) -> None:
-        """Start the process; it says `ready` once it can take tasks.
+    def __init__(self, start: Start, number: int, place: int = 0) -> None:
+        """Start the process; it says `ready` once it can take tasks. `place` is the fleet's own.
 
         Raises:
             WorkerStartFailed: The program can't be started at all.
         """
         self.name = f"w{number}"
+        self.place = place
         self.marker = new_id()
         self.ready = False
         self.was_silent = False
@@ -253,12 +255,13 @@ class WorkerProcess:
                 stderr=err,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                env={**_ALLOCATION, **_given(start.withheld), MARKER: self.marker},
+                env=_environment(start) | {MARKER: self.marker},
             )
 
 
-def _given(withheld: Collection[str]) -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in withheld}
+def _environment(start: Start) -> dict[str, str]:
+    ours = {name: value for name, value in os.environ.items() if name not in start.withheld}
+    return {**_ALLOCATION, **ours, **start.given}
 
 
 def _used_ticks(process: int) -> int:
