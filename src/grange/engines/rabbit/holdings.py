@@ -59,8 +59,8 @@ class Holdings:
     # Tasks that went down with a station, though they may not have been begun.
     _spared: set[int] = field(default_factory=set)
     # Attempts whose station is not told yet: those of late, and those of before the last call.
-    _fresh: dict[int, Holder] = field(default_factory=dict)
-    _due: dict[int, Holder] = field(default_factory=dict)
+    _fresh: set[int] = field(default_factory=set)
+    _due: set[int] = field(default_factory=set)
     _numbers: int = 0
     _down: bool = False
     _amnesty_until: float = float("-inf")
@@ -146,8 +146,8 @@ class Holdings:
 
         So tasks that come back at once are never told of.
         """
-        told, self._due, self._fresh = list(self._due.values()), self._fresh, {}
-        return told
+        due, self._due, self._fresh = self._due, self._fresh, set()
+        return [Holder(one, self._out[one].epoch, self._out[one].station) for one in sorted(due)]
 
     def depth(self, count: int, looked: float) -> None:
         """How many messages were in the queue at that time."""
@@ -245,7 +245,7 @@ class Holdings:
         if attempt.station not in {"", station}:
             return False
         if not attempt.station:
-            self._fresh[task] = Holder(task, attempt.epoch, station)
+            self._fresh.add(task)
         attempt.station, attempt.session, attempt.heard = station, session, now
         return True
 
@@ -268,8 +268,8 @@ class Holdings:
     def _leave(self, task: int) -> _Attempt | None:
         attempt = self._out.pop(task, None)
         if attempt is not None:
-            self._fresh.pop(task, None)
-            self._due.pop(task, None)
+            self._fresh.discard(task)
+            self._due.discard(task)
             self._unwait(task, attempt)
         return attempt
 
