@@ -29,9 +29,12 @@ def broken(recorder: Recorder, runs: Sequence[Ended]) -> list[str]:
     """Sentences about promises that were not kept; none when all were.
 
     All runs that were acknowledged belong into `runs`: one that the ledger does not
-    know is lost. What the ledger knows beside them must be in order too.
+    know is lost. What the ledger knows beside them must be in order too, but for submissions
+    that were cut off before anybody heard of them.
     """
-    notes = recorder.notes()
+    begun = recorder.ask("SELECT number FROM runs WHERE state = 'submitting'")
+    unheard = {row.number for row in begun}
+    notes = [note for note in recorder.notes() if note.run not in unheard]
     found = [*faults_in(events(notes)), *item_faults(notes)]
     for run in runs:
         found += [f"Run {run.id}: {fault}." for fault in _of_run(recorder, run)]

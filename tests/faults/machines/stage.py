@@ -182,10 +182,10 @@ class Machines(Stage):
 
     def fill_up(self, party: str) -> None:
         """Leave no room on a party's disk."""
-        with (self.disks[party] / "filler").open("wb") as filler, contextlib.suppress(OSError):
+        filler = (self.disks[party] / "filler").open("wb", buffering=0)
+        with filler, contextlib.suppress(OSError):
             while True:
                 filler.write(bytes(4096))
-                filler.flush()
 
     def make_room(self, party: str) -> None:
         """Take away what filled a disk. Idempotent."""
@@ -259,9 +259,10 @@ class Machines(Stage):
 
     def end_of_all(self, *, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until all runs have ended, as the ledger has it; those too whose answer got lost."""
+        # A submission that was cut off before anybody heard of it is swept up some day.
         query = (
             "SELECT id, state, note, items_done FROM runs"
-            " WHERE state NOT IN ('done', 'failed', 'cancelled')"
+            " WHERE state NOT IN ('submitting', 'done', 'failed', 'cancelled')"
         )
         deadline = time.monotonic() + seconds
         while rows := self.recorder.ask(query):
@@ -275,7 +276,7 @@ class Machines(Stage):
 
     def unfinished(self) -> int:
         """How many runs have no end yet, as the ledger has it."""
-        query = "SELECT count(*) FROM runs WHERE finished_at IS NULL"
+        query = "SELECT count(*) FROM runs WHERE finished_at IS NULL AND state <> 'submitting'"
         return int(self.recorder.ask(query)[0][0])
 
     def broken(self) -> list[str]:
