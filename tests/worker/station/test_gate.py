@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,10 +13,11 @@ from grange.worker.station.appetite import Appetite
 from grange.worker.station.gate import Gate, is_small
 from grange.worker.station.holding import Held, Holding, Phase
 from grange.worker.station.routes import Route, Way
-from grange.worker.station.wants import credit
+from grange.worker.station.wants import ASKING_SECONDS, PATIENCE_SECONDS, Turns, credit
 
 GIB = 1 << 30
 MACHINE = Capacity(slots=4, cores=4, memory_bytes=8 * GIB, gpus=(Gpu(0, 4 * GIB), Gpu(1, 4 * GIB)))
+NOW: Any = {"travelling": False, "turns": Turns(), "now": 0.0}
 NEEDS = (
     Needs(),
     Needs(cores=4),
@@ -75,6 +78,47 @@ def test_a_large_task_is_not_overtaken() -> None:
     assert (1, None) == (second[0], gate.admit())
 
 
+def test_what_a_large_task_does_not_need_is_not_kept_from_others() -> None:
+    """One that waits for a GPU leaves cores to those that need no more, and no GPU to anybody."""
+    gate = Gate(MACHINE)
+    for number, needs in enumerate(
+        (Needs(gpus=1), Needs(gpus=2), Needs(gpus=1), Needs(), Needs(), Needs())
+    ):
+        gate.come(number, needs)
+
+    begun = [admitted[0] for admitted in iter(gate.admit, None)]
+
+    # The fourth core is the one that waits for its GPUs.
+    assert [0, 3, 4] == begun
+    assert gate.is_held_up
+    assert (0, 0) == (gate.count(Needs()), gate.count(Needs(gpus=1)))
+    gate.leave(0)
+    assert [1] == [admitted[0] for admitted in iter(gate.admit, None)]
+
+
+@given(st.integers(2, 4), st.lists(st.integers(0, 3), min_size=1, max_size=40))
+def test_a_large_task_begins_when_those_before_it_have_ended(cores: int, coming: list[int]) -> None:
+    """However many small ones come meanwhile, and wait at the workers themselves at first."""
+    gate = Gate(MACHINE)
+    before = set(range(6))
+    for number in before:
+        gate.come(number, Needs())
+    inside = [admitted[0] for admitted in iter(gate.admit, None)]
+    gate.come(100, Needs(cores=float(cores)))
+    number = 200
+    while before & set(inside) and 100 not in inside:
+        for _ in range(coming[number % len(coming)]):
+            gate.come(number, Needs())
+            number += 1
+        number += 1
+        first = next(task for task in inside if task in before)
+        inside.remove(first)
+        gate.leave(first)
+        inside += [admitted[0] for admitted in iter(gate.admit, None)]
+
+    assert 100 in inside
+
+
 def test_of_long_tasks_nothing_waits_here() -> None:
     """What waits at one machine can't be done by another that has nothing to do."""
     appetite = Appetite(4)
@@ -112,7 +156,33 @@ def test_a_full_machine_asks_for_no_large_task() -> None:
         gate.come(number, Needs())
         gate.admit()
 
-    assert {} == credit(["c1", "c4", "c1-g1"], holding, gate, appetite, travelling=False)
+    assert {} == credit(["c1", "c4", "c1-g1"], holding, gate, appetite, **NOW)
+
+
+def test_a_machine_that_is_always_full_makes_room_for_a_large_task_in_the_end() -> None:
+    """It asks for one now and then; while that waits here, nothing that is in its way is taken."""
+    holding, gate, appetite, turns = Holding(), Gate(MACHINE), Appetite(4), Turns()
+    appetite.ended(600.0)
+    for number in range(4):
+        _hold(holding, number, Needs(), Phase.WORKING)
+        gate.come(number, Needs())
+        gate.admit()
+
+    def wanted(now: float) -> dict[str, int]:
+        shapes = ["c1", "c4", "c2-m3"]
+        return credit(shapes, holding, gate, appetite, travelling=False, turns=turns, now=now)
+
+    due, over = PATIENCE_SECONDS, PATIENCE_SECONDS + ASKING_SECONDS
+    assert [{}, {}] == [wanted(0.0), wanted(due - 1)]
+    assert {"c4": 1, "c2-m3": 1} == wanted(due)
+    assert [{}, {}] == [wanted(over), wanted(over + due - 1)]
+    assert {"c4": 1, "c2-m3": 1} == wanted(over + due)
+    _hold(holding, 100, Needs(cores=4), Phase.READY)
+    gate.come(100, Needs(cores=4))
+    assert {} == wanted(over + due + 1)
+    gate.leave(0)
+    holding.remove(next(iter(holding)))
+    assert {} == wanted(over + due + 2)
 
 
 def test_each_shape_is_asked_for_as_far_as_it_fits() -> None:
@@ -121,7 +191,7 @@ def test_each_shape_is_asked_for_as_far_as_it_fits() -> None:
     appetite.ended(600.0)
     _hold(holding, 1, Needs(gpus=1), Phase.COMING)
 
-    wanted = credit(["c1", "c4", "c1-g1"], holding, gate, appetite, travelling=False)
+    wanted = credit(["c1", "c4", "c1-g1"], holding, gate, appetite, **NOW)
 
     assert {"c1": 3, "c4": 1, "c1-g1": 1} == wanted
 

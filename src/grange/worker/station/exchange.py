@@ -17,7 +17,7 @@ from grange.errors import BrokerUnreachable, GrangeError
 from grange.worker.station import signs
 from grange.worker.station.link import Link
 from grange.worker.station.papers import Papers
-from grange.worker.station.wants import credit
+from grange.worker.station.wants import Turns, credit
 from grange.worker.station.words import Words
 from grange.worker.station.works import Works
 
@@ -59,6 +59,7 @@ class Exchange:
         self._works: Works | None = None
         self._intake: Intake | None = None
         self._beat_now = asyncio.Event()
+        self._turns = Turns()
         self._stopped: set[str] = set()
         self._was_up = False
 
@@ -154,6 +155,8 @@ class Exchange:
                 works.gate,
                 works.appetite,
                 travelling=works.labour.travelling,
+                turns=self._turns,
+                now=time.monotonic(),
             )
         )
 

@@ -164,10 +164,9 @@ class Station:
 
     async def _look_after(self) -> None:
         while True:
-            took = self._exchange.takes
             await self._works.look_after()
-            if took != self._exchange.takes:
-                self._exchange.ask()
+            # What may be taken changes with the disk, and with time.
+            self._exchange.ask()
             self._stand()
             await asyncio.sleep(_CARE_SECONDS if self._habits.idle_seconds is None else 0.2)
 
