@@ -104,7 +104,9 @@ def test_protocols_that_do_not_fit_say_so(tmp_path: Path, rabbitmq_server: Broke
         worker = stage.worker("upgraded", line="", environment=foreign)
         worker.wait_for(words)
         until(lambda: "misfit" == _standing(stage, "upgraded"), "what the server says of it")
-        assert re.search(r"upgraded +misfit ", _list_workers(stage))
+        listed = _list_workers(stage)
+        assert re.search(r"upgraded +misfit ", listed)
+        assert f"upgraded: {words}" in listed
 
         run = stage.submit(stage.fill("in", {"a": "1", "b": "2"}), "cp {input} {output}/copy")
         # It reads what drivers say to all, and says what it makes of that.
@@ -180,7 +182,7 @@ def _list_workers(stage: Stage) -> str:
     done = subprocess.run(
         command, env={**os.environ, **where}, capture_output=True, text=True, check=True
     )
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def _begun(marks: Path) -> list[str]:

@@ -40,6 +40,9 @@ def list_workers(json: Json = False) -> None:
     now = time.time()
     rows = [row(worker, now) for worker in found]
     terminal.put_table(headings, rows, right="slots cpu memory")
+    for one in found:
+        if one.misfit:
+            terminal.say(words.visible(f"{one.name}: {one.misfit}"))
 
 
 def show(worker: WorkerArgument, json: Json = False) -> None:

@@ -76,6 +76,7 @@ def facts(worker: Worker) -> Sequence[tuple[str, str]]:
         ("carried away", words.size(worker.bytes_out)),
         ("shared folders", ", ".join(map(words.visible, worker.shares)) or "none"),
         ("version", words.visible(worker.version)),
+        *((("does not fit", words.visible(worker.misfit)),) if worker.misfit else ()),
         ("system", words.visible(worker.system)),
         ("address", worker.address),
         ("metrics", words.visible(worker.metrics_url)),

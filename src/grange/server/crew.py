@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from grange.client.schemas import workers as schemas
+from grange.pool.models import misfit
 from grange.server import access, shown
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from grange.server.parts import Parts
 
 JSON = Any
+_VERSION = version("grange")
 
 # What a beat says in the words of the answer.
 _SAID = (
@@ -65,6 +68,7 @@ class Crew:
             capacity=schemas.Capacity.model_validate(worker.capacity),
             version=worker.version,
             protocol=worker.protocol,
+            misfit=misfit(worker.protocol, worker.version, server_version=_VERSION),
             system=worker.system,
             address=worker.address if self._actor.is_admin else "",
             joined_at=worker.joined_at,

@@ -163,7 +163,8 @@ class Worker(Answer):
 
     `presence` follows from its last beat: up, silent, or gone; `standing` is
     the word that matters most. `per_minute` is how many tasks it has ended in
-    each of the last minutes.
+    each of the last minutes. `misfit` says why its version can't work with the
+    server's, and is empty when it can.
     A task of a run that is not yours to see has no run and no path.
     """
 
@@ -176,6 +177,7 @@ class Worker(Answer):
     capacity: Capacity
     version: str = ""
     protocol: int = 1
+    misfit: str = ""
     system: str = ""
     address: str = ""
     joined_at: float
