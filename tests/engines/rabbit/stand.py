@@ -24,7 +24,9 @@ LEASE_SECONDS = 4.0
 class Station:
     """Takes what comes and holds it until the test says what came of it, or answers at once."""
 
-    def __init__(self, url: str, site: str, *, slots: int = 2, busy: bool = False) -> None:
+    def __init__(
+        self, url: str, site: str, *, slots: int = 2, busy: bool = False, name: str = "st"
+    ) -> None:
         self.held: dict[int, tuple[Job, Task]] = {}
         self.batches: list[Batch] = []
         self.controls: list[Control] = []
@@ -37,7 +39,7 @@ class Station:
         self.intake = Intake(
             url,
             site=site,
-            station="st",
+            station=name,
             serves=lambda shape: shape.startswith("c1"),
             on_control=self._told,
         )
@@ -144,9 +146,12 @@ class Scene:
         self.stations: list[Station] = []
         self._numbers = 0
 
-    def engine(self, run: str = "run1", *, lease_seconds: float = LEASE_SECONDS) -> RabbitEngine:
+    def engine(
+        self, run: str = "run1", *, lease_seconds: float = LEASE_SECONDS, **options: Any
+    ) -> RabbitEngine:
         """Make an engine, which is closed with the scene."""
-        engine = make_engine(self.url, run=run, site=self.site, lease_seconds=lease_seconds)
+        known = {"run": run, "site": self.site, "lease_seconds": lease_seconds}
+        engine = make_engine(self.url, **known, **options)
         assert isinstance(engine, RabbitEngine)
         self.engines.append(engine)
         return engine

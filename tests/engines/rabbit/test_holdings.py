@@ -177,6 +177,33 @@ def test_what_a_living_station_does_not_name_comes_back() -> None:
     assert [(1, 1, "returned")] == _brief(came)
 
 
+def test_what_a_living_station_never_names_counts_in_the_end() -> None:
+    """It may be what silences worker processes: it is not given out for ever."""
+    holdings = Holdings(LEASE, str.upper)
+    states = []
+    for epoch in (1, 2):
+        start = 100.0 * epoch
+        holdings.reached(start - LEASE)
+        holdings.publish("m", [(1, epoch)], start)
+        holdings.beat(_beat("a", Held(1, epoch, 0.5)), start)
+        for tick in range(30):
+            holdings.beat(_beat("a"), start + tick * 0.5)
+            states += [(one.state, one.worker) for one in holdings.judge(start + tick * 0.5)]
+
+    assert [(OutcomeState.RETURNED, "A"), (OutcomeState.LOST, "A")] == states
+
+
+def test_what_others_have_overtaken_comes_back() -> None:
+    """Messages of all runs with tasks of a shape wait in one queue, which keeps its order."""
+    holdings = _reached()
+    holdings.publish("m", [(1, 1)], 0.0)
+    holdings.publish("n", [(2, 1)], 5.0)
+    holdings.overtake(4.0, 6.0)
+
+    assert [(1, 1, "returned")] == _brief(_watch(holdings, 6.0, 30.0))
+    assert [2] == holdings.alive(30.0)
+
+
 def test_nothing_is_given_up_while_the_broker_is_away() -> None:
     """Who can't hear of anybody can't tell that they are gone; back, everybody gets a lease."""
     holdings = _reached()

@@ -77,7 +77,7 @@ class RabbitEngine(Engine):
         self._run = run
         self._needs = needs or Needs()
         self._lease_seconds = lease_seconds
-        self._holdings = Holdings(lease_seconds)
+        self._holdings = Holdings(lease_seconds, self._called)
         self._holdings.cut_off()
         self._sizing = Sizing()
         self._inbox: SimpleQueue[Event] = SimpleQueue()
@@ -92,6 +92,7 @@ class RabbitEngine(Engine):
         self._token, self._messages = new_id(), 0
         self._asked = 0  # how many tasks `room` has asked for
         self._next_care = self._next_look = self._heard_since = 0.0
+        self._stranded = 0
 
     def start(self) -> None:
         """Connect, in the background."""
@@ -106,7 +107,9 @@ class RabbitEngine(Engine):
         if hub is None or hub.health.state != "up":
             return 0
         slots = hub.stations.slots(self._needs, time.monotonic())
-        self._asked = self._sizing.room(len(self._holdings), slots)
+        # What silent stations have keeps no slot busy.
+        out = max(0, len(self._holdings) - self._stranded)
+        self._asked = self._sizing.room(out, slots)
         return self._asked
 
     def adopt(self, tasks: Collection[Task]) -> None:
@@ -180,6 +183,9 @@ class RabbitEngine(Engine):
         if self._hub is not None:
             self._hub.give_back()
             self._hub = None
+
+    def _called(self, station: str) -> str:
+        return self._hub.stations.called(station) if self._hub is not None else station
 
     # ---- giving
 
@@ -321,6 +327,7 @@ class RabbitEngine(Engine):
         if now < self._next_care or self._hub is None or not self._is_open:
             return
         self._next_care = now + CARE_SECONDS
+        self._stranded = self._holdings.stranded(now)
         if len(self._heard) >= REPORTS_AT_ONCE:
             self._heard_since = now
         if self._is_up and now - self._heard_since < HEARD_SECONDS:
@@ -328,6 +335,8 @@ class RabbitEngine(Engine):
         if self._is_up and self._holdings.in_doubt(now) and now >= self._next_look:
             self._next_look = now + BEAT_SECONDS
             self._hub.look(self._run)
+        newest = self._hub.taken(shape(self._needs), self._holdings.newest_taken)
+        self._holdings.overtake(newest, now)
         self._came += self._holdings.judge(now)
 
 

@@ -8,15 +8,18 @@ taken from anybody else's clock.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
-from grange.core.tasks import Failure, Outcome, OutcomeState
+from grange.core.tasks import JSON, Failure, Outcome, OutcomeState
 from grange.engines.base import Holder, WorkerView
 from grange.engines.rabbit.messages import Beat, Held
+from grange.engines.rabbit.stations import SILENT_SECONDS
 
 # What no message of this engine has brought out: an earlier one published it.
 ADOPTED = ""
+# Messages of several runs that are published within this may come into their queue in any order.
+ORDER_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -53,6 +56,8 @@ class Holdings:
     """The attempts of one run that are out; each comes back once, or is abandoned."""
 
     lease_seconds: float
+    # What people call a station of this id.
+    called: Callable[[str], str] = str
     _out: dict[int, _Attempt] = field(default_factory=dict)
     _waiting: dict[str, _Message] = field(default_factory=dict)  # in the order of publishing
     _sessions: dict[str, _Session] = field(default_factory=dict)
@@ -62,6 +67,8 @@ class Holdings:
     _fresh: set[int] = field(default_factory=set)
     _due: set[int] = field(default_factory=set)
     _numbers: int = 0
+    # When the latest message was published of those that are known to be taken.
+    newest_taken: float = float("-inf")
     _down: bool = False
     _amnesty_until: float = float("-inf")
     _judged: float | None = None
@@ -109,6 +116,7 @@ class Holdings:
         if waiting is None or message == ADOPTED:
             return
         self._overtake(waiting.number, now)
+        self.newest_taken = max(self.newest_taken, waiting.since)
         for task in sorted(waiting.tasks):
             self._hold(task, self._out[task], station, session, now)
 
@@ -157,6 +165,12 @@ class Holdings:
             elif waiting.missing is None and waiting.since < looked:
                 waiting.missing = looked
 
+    def overtake(self, published: float, now: float) -> None:
+        """A message of some run that was published at that time has left the same queue."""
+        for waiting in self._waiting.values():
+            if waiting.overtaken is None and waiting.since < published - ORDER_SECONDS:
+                waiting.overtaken = now
+
     def abandon(self, tasks: Collection[int]) -> list[tuple[int, int]]:
         """Nobody wants these any more. Gives those that are out, with their epochs."""
         gone = [(task, self._out[task].epoch) for task in tasks if task in self._out]
@@ -172,11 +186,10 @@ class Holdings:
     def reached(self, now: float) -> None:
         """It can be heard again: everybody has a lease's time to say what they hold."""
         self._down = False
-        self._amnesty_until = now + self.lease_seconds
-        for attempt in self._out.values():
-            attempt.heard = max(attempt.heard, now)
+        self._begin_anew(now)
         for waiting in self._waiting.values():
-            waiting.missing = waiting.overtaken = None
+            # It may have been kept, and come into the queue only now.
+            waiting.since = now
 
     # ---- what that means
 
@@ -191,6 +204,11 @@ class Holdings:
             if attempt.message is not None or attempt.heard > recent
         ]
 
+    def stranded(self, now: float) -> int:
+        """How many are in the hands of stations that fell silent."""
+        limit = now - SILENT_SECONDS
+        return sum(one.message is None and one.heard <= limit for one in self._out.values())
+
     def in_doubt(self, now: float) -> bool:
         """Whether something has waited for so long that it is worth a look into the queue."""
         first = next(iter(self._waiting.values()), None)
@@ -202,7 +220,7 @@ class Holdings:
         self._judged = now
         if stalled:
             # Whoever was stopped for so long has missed what was said meanwhile.
-            self.reached(now)
+            self._begin_anew(now)
         if self._down:
             return []
         came = [
@@ -235,6 +253,13 @@ class Holdings:
         ]
 
     # ---- inside
+
+    def _begin_anew(self, now: float) -> None:
+        self._amnesty_until = now + self.lease_seconds
+        for attempt in self._out.values():
+            attempt.heard = max(attempt.heard, now)
+        for waiting in self._waiting.values():
+            waiting.missing = waiting.overtaken = None
 
     def _hear(self, station: str, session: str, now: float) -> None:
         self._sessions[session] = _Session(station, now)
@@ -285,33 +310,35 @@ class Holdings:
     def _give_up(self, task: int, now: float) -> Outcome:
         attempt = self._out[task]
         session = self._sessions.get(attempt.session)
-        if session is not None and now - session.heard < self.lease_seconds / 2:
-            # The station lives and has it no more: its outcome was lost with the broker's disk.
-            return self._return(task)
+        lives = session is not None and now - session.heard < self.lease_seconds / 2
         begun = attempt.held is not None and attempt.held.seconds is not None
-        if not begun and task not in self._spared:
-            # It may have been begun since the last beat: spare it once, not for ever.
+        if (lives or not begun) and task not in self._spared:
+            # Its outcome may have been lost with the broker's disk, or it was never begun. But it
+            # may also be what silences workers: spare it once, not for ever.
             self._spared.add(task)
             return self._return(task)
         self._leave(task)
         self._spared.discard(task)
-        silence = round(now - attempt.heard, 1)
-        failure = Failure(
-            "worker.lost",
-            f"Worker {attempt.station} gave no sign of life any more while it had this task.",
-            evidence={"worker": attempt.station, "silent_seconds": silence},
+        silence, worker = round(now - attempt.heard, 1), self.called(attempt.station)
+        words = (
+            "says of this task neither that it has it nor what came of it."
+            if lives
+            else "gave no sign of life any more while it had this task."
         )
+        evidence: dict[str, JSON] = {"worker": worker, "silent_seconds": silence}
+        failure = Failure("worker.lost", f"Worker {worker} {words}", evidence=evidence)
         seconds = (attempt.held and attempt.held.seconds) or 0.0
         return Outcome(
             task,
             attempt.epoch,
             OutcomeState.LOST,
             seconds=seconds,
-            worker=attempt.station,
+            worker=worker,
             failure=failure,
         )
 
     def _return(self, task: int) -> Outcome:
         attempt = self._out[task]
         self._leave(task)
-        return Outcome(task, attempt.epoch, OutcomeState.RETURNED, worker=attempt.station)
+        worker = self.called(attempt.station)
+        return Outcome(task, attempt.epoch, OutcomeState.RETURNED, worker=worker)

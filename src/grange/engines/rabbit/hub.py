@@ -75,6 +75,7 @@ class Hub:
         self._lent = 0
         self._token = new_id()
         self._wires: dict[str, Wire] = {}
+        self._taken: dict[str, float] = {}
         self._shapes: set[str] = set()
         self._declared: set[str] = set()
         self._busy: set[asyncio.Task[None]] = set()
@@ -110,6 +111,14 @@ class Hub:
     def look(self, run: str) -> None:
         """Say how many messages wait in the queue of the run's shape."""
         self._call(self._look, run)
+
+    def taken(self, shape: str, published: float) -> float:
+        """Note when the latest of those messages was published that a run knows to be taken.
+
+        Gives that time for all runs with tasks of this shape: their messages wait in one queue.
+        """
+        latest = self._taken[shape] = max(published, self._taken.get(shape, published))
+        return latest
 
     def say(self, control: Control) -> None:
         """Tell all stations, if they can be told."""
@@ -149,12 +158,23 @@ class Hub:
                 self._spawn(self._connect(wire))
             return
         log.warning("%s", health.reason)
+        self._cut_off()
+
+    def _cut_off(self) -> None:
         self._line = None
         for wire in self._wires.values():
             wire.cut_off()
             wire.inbox.put(Down())
 
     async def _build(self, session: Session) -> None:
+        try:
+            await self._build_all(session)
+        except BaseException:
+            # Some runs have heard that all is up.
+            self._cut_off()
+            raise
+
+    async def _build_all(self, session: Session) -> None:
         await self._remove_deaf(session)
         wiped = await self._is_wiped(session)
         line = await session.line()

@@ -111,11 +111,13 @@ class Intake:
             address(url), name=f"grange worker {station}", build=self._build, changed=on_health
         )
         self._shapes: set[str] = set()
+        self._session: Session | None = None  # the latest, also while it is built or has ended
+        self._asked: set[str] = set()  # the shapes that it has a subscription for, or gets one
         self._credit: Mapping[str, int] = {}
         self._subscriptions: dict[str, Subscription] = {}
         self._deliveries: asyncio.Queue[Delivery | None] = asyncio.Queue()
         self._undelivered: Counter[str] = Counter()
-        self._abandoned: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._abandoned: OrderedDict[tuple[str, int, int], None] = OrderedDict()
         self._reporter = Reporter(station, self.session, self._names)
         self._mismatch_until = 0.0
         self._passing: Line | None = None
@@ -196,6 +198,7 @@ class Intake:
 
     async def _build(self, session: Session) -> None:
         self._passing = self._reporter.sender = None
+        self._session, self._asked = session, set()
         self._subscriptions.clear()
         passing = await session.line()
         own = self._names.station(self.station) + new_id()
@@ -204,16 +207,23 @@ class Intake:
         await passing.consume(own, self._told, settled=True)
         self._reporter.sender = await session.line(confirms=True)
         self._passing = passing
-        for shape in sorted(self.shapes()):
-            await self._subscribe(session, shape)
-        self._spread_credit()
+        await self._subscribe()
         self._on_control(Shapes(tuple(sorted(self._shapes))))
 
-    async def _subscribe(self, session: Session, shape: str) -> None:
-        if shape not in self._subscriptions:
+    async def _subscribe(self) -> None:
+        """Have a subscription for each shape, on the session that there is or is being built."""
+        session, asked = self._session, self._asked
+        if session is None or not session.is_open:
+            return  # The next one is built with all of them.
+        # What a driver says while a session is built is heard on it already.
+        while missing := self.shapes() - asked:
+            shape = min(missing)
+            asked.add(shape)
             line = await session.line()
-            queue = self._names.tasks(shape)
-            self._subscriptions[shape] = Subscription(line, queue, shape, self._delivered)
+            if session is self._session:
+                queue = self._names.tasks(shape)
+                self._subscriptions[shape] = Subscription(line, queue, shape, self._delivered)
+        self._spread_credit()
 
     def _spread_credit(self) -> None:
         silent = time.monotonic() < self._mismatch_until
@@ -250,7 +260,7 @@ class Intake:
             return
         if isinstance(control, Abandon):
             for attempt in control.attempts:
-                self._abandoned[attempt] = None
+                self._abandoned[control.run, *attempt] = None
             while len(self._abandoned) > REMEMBERED:
                 self._abandoned.popitem(last=False)
         elif isinstance(control, Shapes):
@@ -259,11 +269,7 @@ class Intake:
 
     async def _learn(self, control: Shapes) -> None:
         self._shapes.update(control.shapes)
-        session = self._link.session
-        if session is not None:
-            for shape in sorted(self.shapes()):
-                await self._subscribe(session, shape)
-            self._spread_credit()
+        await self._subscribe()
 
     def _delivered(self, message: Incoming, subscription: Subscription) -> None:
         try:
@@ -279,11 +285,12 @@ class Intake:
             return
         if message.times:
             self._give_back(batch, message)
-            subscription.settle(message.tag)
+            subscription.dismiss(message.tag)
             return
-        wanted = [one for one in batch.tasks if (one.id, one.epoch) not in self._abandoned]
+        run, unwanted = batch.job.run, self._abandoned
+        wanted = [one for one in batch.tasks if (run, one.id, one.epoch) not in unwanted]
         if not wanted:
-            subscription.settle(message.tag)
+            subscription.dismiss(message.tag)
             return
         self._undelivered[subscription.shape] += 1
         self._deliveries.put_nowait(

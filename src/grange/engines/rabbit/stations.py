@@ -10,8 +10,8 @@ from grange.core.resources import Capacity, Needs, Room, capacity_from_json
 from grange.engines.rabbit.messages import Beat
 from grange.engines.rabbit.names import BEAT_SECONDS
 
-# A station that has said nothing for so many beats is not counted on.
-SILENT_BEATS = 5
+# A station that has said nothing for some beats is not counted on.
+SILENT_SECONDS = 5 * BEAT_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Stations:
     def __init__(self) -> None:
         """None are known."""
         self._known: dict[str, Station] = {}
+        self._names: dict[str, str] = {}  # also of those that fell silent
 
     def beat(self, beat: Beat, now: float) -> bool:
         """Take note of a station's own beat; whether it is a new one."""
@@ -40,7 +41,12 @@ class Stations:
         }
         here[beat.session] = Station(beat, now, _capacity(beat))
         self._known = here
+        self._names[beat.station] = str(beat.about.get("name") or beat.station)
         return is_new
+
+    def called(self, station: str) -> str:
+        """What people call the station of this id."""
+        return self._names.get(station, station)
 
     def here(self, now: float) -> Sequence[Station]:
         """Those that gave a sign of life lately."""
@@ -61,7 +67,7 @@ def _slots(capacity: Capacity | None, needs: Needs, most: int) -> int:
 
 
 def _is_heard(station: Station, now: float) -> bool:
-    return now - station.heard < SILENT_BEATS * BEAT_SECONDS
+    return now - station.heard < SILENT_SECONDS
 
 
 def _capacity(beat: Beat) -> Capacity | None:

@@ -44,6 +44,7 @@ class Subscription:
         self._ahead = 0  # how many the broker may have out unsettled
         self._open: set[int] = set()  # delivered, and not settled at the broker
         self._done: list[int] = []  # of these: those that the station has
+        self._refusing: set[asyncio.Task[None]] = set()
         self._change = asyncio.Event()
         self._task = asyncio.create_task(self._follow())
         line.session.at_end(self._task.cancel)
@@ -64,10 +65,19 @@ class Subscription:
         self._done.append(tag)
         self._change.set()
 
+    def dismiss(self, tag: int) -> None:
+        """The station has nothing to do with this message: another one is wanted in its place."""
+        self._wanted += 1
+        self.settle(tag)
+
     def refuse(self, tag: int) -> None:
-        """The station can't take this message: it goes back to the queue."""
+        """The station can't take this message: it goes back to the queue, and is wanted still."""
+        self._wanted += 1
+        self._change.set()
         self._open.discard(tag)
-        self._spawned = asyncio.create_task(self._refuse(tag))
+        task = asyncio.create_task(self._refuse(tag))
+        self._refusing.add(task)
+        task.add_done_callback(self._refusing.discard)
 
     async def _refuse(self, tag: int) -> None:
         try:

@@ -1,0 +1,173 @@
+"""What happens at a bad moment: a message for nobody, a word during a rebuild, a silent thief."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import httpx
+import pytest
+
+from grange.core.resources import Needs
+from grange.core.tasks import OutcomeState
+from grange.engines.rabbit.engine import RabbitEngine
+from grange.engines.rabbit.line import Line
+from grange.engines.rabbit.link import Session
+from grange.engines.rabbit.messages import Abandon
+from grange.engines.rabbit.names import Names
+from grange.errors import BrokerUnreachable
+from tests.brokers import Broker
+from tests.engines.rabbit.stand import PATIENCE_SECONDS, Scene, publish, until, wait
+from tests.services import PASSWORD, USER
+
+
+def test_a_message_for_nobody_costs_a_station_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asked for one message, and is given one of a cancelled run, gets the next one."""
+    engine, station = scene.engine(), scene.station(slots=0, busy=True)
+    *unwanted, wanted = scene.tasks(3)
+    publish(engine, (*unwanted, wanted))
+    until(station.intake.shapes, engine)
+    engine.abandon([task.id for task in unwanted])
+    until(lambda: any(isinstance(one, Abandon) for one in station.controls), engine)
+    ask = station.intake.want
+    monkeypatch.setattr(station.intake, "want", lambda _: None)
+
+    station._loop.call_soon_threadsafe(ask, {"c1": 1})
+    until(lambda: station.held, engine)
+
+    assert [wanted.id] == list(station.held)
+
+
+def test_a_queue_that_is_told_of_during_a_rebuild_is_not_missed(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A station whose connection is being made again hears of a new queue, and takes from it."""
+    engine, station = scene.engine(), scene.station()
+    (task,) = scene.tasks()
+    publish(engine, (task,))
+    wait(engine, (task,))
+    open_line, intake = Session.line, station.intake
+    building, go_on = threading.Event(), threading.Event()
+
+    async def held_up(self: Session, **options: bool) -> Line:
+        line = await open_line(self, **options)
+        ours = asyncio.get_running_loop() is station._loop
+        if ours and intake._passing is not None and not intake._subscriptions:
+            building.set()
+            await asyncio.to_thread(go_on.wait, PATIENCE_SECONDS)
+        return line
+
+    monkeypatch.setattr(Session, "line", held_up)
+    station._loop.call_soon_threadsafe(intake._fail, BrokerUnreachable("It is cut off."))
+    assert building.wait(PATIENCE_SECONDS)
+    other = scene.engine("run2", needs=Needs(labels=("rare",)))
+    (rare,) = scene.tasks()
+    publish(other, (rare,), "run2")
+    until(lambda: any("rare" in shape for shape in intake.shapes()), other)
+    go_on.set()
+
+    assert OutcomeState.DONE is wait(other, (rare,))[rare.id].state
+
+
+def test_nothing_is_given_up_while_the_connection_is_made_in_vain(
+    scene: Scene, rabbitmq_server: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run whose queue is refused keeps all others waiting, and loses nothing of theirs."""
+    monkeypatch.setattr("grange.engines.rabbit.link.REFUSED_PAUSE_SECONDS", 3.0)
+    monkeypatch.setattr("grange.engines.rabbit.engine.HEARD_SECONDS", 0.1)
+    monkeypatch.setattr("grange.engines.rabbit.engine.CARE_SECONDS", 0.05)
+    engine, station = scene.engine(lease_seconds=1.0), scene.station(busy=True)
+    (task,) = scene.tasks()
+    publish(engine, (task,))
+    until(engine.workers, engine)
+    _not_ours(rabbitmq_server, Names(scene.site).outcomes("run2"))
+
+    refused = scene.engine("run2")
+    refused.adopt(())
+    until(lambda: "not the same" in _reason(engine), engine)
+    # Made again, in vain once more: and the lease is long over before it is tried a third time.
+    ups = _count_ups(engine, monkeypatch)
+    until(lambda: len(ups) == 1, engine)
+    came = until(lambda: len(ups) == 2, engine)
+
+    assert [] == came
+    assert [task.id] == engine.alive()
+    assert [task.id] == list(station.held)
+
+
+def test_what_vanished_comes_back_though_the_queue_is_never_empty(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that a station took with it to its grave is missed when others pass it."""
+    monkeypatch.setattr("grange.engines.rabbit.holdings.ORDER_SECONDS", 0.0)
+    engine, thief = scene.engine(), scene.station(slots=1, busy=True, name="thief")
+    engine.adopt(())
+    until(thief.intake.shapes, engine)
+    monkeypatch.setattr(thief.intake, "_accepted", lambda _: None)
+    monkeypatch.setattr(thief.intake, "beat", _nothing)
+    (stolen,) = scene.tasks()
+    publish(engine, (stolen,))
+    until(lambda: thief.held and not thief.intake._subscriptions["c1"]._open, engine)
+    thief.end()
+
+    other, station = scene.engine("run2"), scene.station(slots=1, busy=True)
+    publish(other, scene.tasks(3), "run2")
+    until(other.workers, other)
+    assert [] == other.collect(2.5)  # others have been heard by then
+
+    assert OutcomeState.RETURNED is wait(engine, (stolen,))[stolen.id].state
+    assert 1 == len(station.held)
+
+
+def test_what_a_dead_station_had_leaves_room_for_others(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is left gets work long before the leases of the dead one's tasks are over."""
+    for module in ("stations", "holdings"):
+        monkeypatch.setattr(f"grange.engines.rabbit.{module}.SILENT_SECONDS", 1.5)
+    engine = scene.engine(lease_seconds=60.0)
+    greedy = scene.station(slots=1, busy=True, name="greedy")
+    greedy.wanted = 4
+    tasks = scene.tasks(4)
+    publish(engine, tasks)
+    until(lambda: len(greedy.held) == len(tasks), engine)
+    scene.station(slots=1, busy=True)
+    assert 0 == engine.room()
+
+    greedy.end()
+    until(engine.room, engine)
+
+    assert {task.id for task in tasks} == set(engine._holdings._out)
+
+
+def _reason(engine: RabbitEngine) -> str:
+    health = engine.health()
+    return health.reason if health is not None else ""
+
+
+async def _nothing(*_: object, **__: object) -> None:
+    """Say nothing."""
+
+
+def _not_ours(broker: Broker, queue: str) -> None:
+    """Let there be a queue of this name that is none of Grange's."""
+    url = f"{broker.management}/api/queues/%2F/{queue}"
+    made = httpx.put(url, auth=(USER, PASSWORD), json={"durable": True}, timeout=PATIENCE_SECONDS)
+    made.raise_for_status()
+
+
+def _count_ups(engine: RabbitEngine, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Note each time that the engine hears of a connection."""
+    ups: list[Any] = []
+    reached = type(engine._holdings).reached
+
+    def noted(self: Any, now: float) -> None:  # holdings
+        if self is engine._holdings:
+            ups.append(now)
+        reached(self, now)
+
+    monkeypatch.setattr(type(engine._holdings), "reached", noted)
+    return ups
