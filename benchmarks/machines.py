@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.containers import container, docker, docker_there
 from benchmarks.measure import ROOT
 from benchmarks.site import API, Server, Site, environment_of, serving
 
@@ -24,7 +25,10 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class Machine:
-    """How a machine is: its slots, and its share of the cores, or 0 for as much as there is."""
+    """How a machine is: its slots, and its share of the cores, or 0 for as much as there is.
+
+    With a share it is a container, where there is Docker, and else a control group.
+    """
 
     slots: int = 1
     cores: float = 0.0
@@ -38,16 +42,19 @@ def farm(site: Site, url: str, share: Path, machines: Sequence[Machine]) -> Iter
     """
     flags = ("--engine", url, "--shares", str(share))
     environment = {"GRANGE_WORKERS_ENGINE": url}
-    with serving(site, *flags, environment=environment) as server:
+    # What all machines of a cluster see: the inputs, and the folder of the results.
+    shared = (share, site.home.parent)
+    with serving(site, *flags, environment=environment) as server, ExitStack() as opened:
         token = site.tokens["ada"]
         asked = {"uses": len(machines)}
         line = server.ask(f"{API}/workers/tokens", token, method="POST", body=asked)["line"]
-        with ExitStack() as opened:
-            for number, machine in enumerate(machines, 1):
-                home = site.home.with_name(f"w{number}")
-                opened.enter_context(_worker(home, line, machine))
-            until(lambda: len(up(server, token)) == len(machines), JOIN_SECONDS)
-            yield server
+        apart = docker_there() and any(machine.cores for machine in machines)
+        where = opened.enter_context(docker()) if apart else ""
+        for number, machine in enumerate(machines, 1):
+            home = site.home.with_name(f"w{number}")
+            opened.enter_context(_worker(home, line, machine, where, shared))
+        until(lambda: len(up(server, token)) == len(machines), JOIN_SECONDS)
+        yield server
 
 
 def submit(server: Server, token: str, pipeline: str, folder: Path) -> str:
@@ -81,31 +88,49 @@ def _state(server: Server, token: str, run: str) -> str:
 
 
 @contextmanager
-def _worker(home: Path, line: str, machine: Machine) -> Iterator[None]:
+def _worker(
+    home: Path, line: str, machine: Machine, where: str, shared: Sequence[Path]
+) -> Iterator[None]:
     """A worker with its own home, and with its own share of the cores where it has one."""
     home.mkdir()
     words = [line, "--slots", str(machine.slots), "--name", home.name]
     command = [sys.executable, "-m", "grange", "worker", *words]
-    share = f"grange-bench-{os.getpid()}-{home.name}"
-    with _share(share, machine.cores) if machine.cores else nullcontext() as group:
-        # The shell joins the group and becomes the worker, so that all that it starts is in it.
-        joining = f'echo $$ > {group}/cgroup.procs; exec "$@"' if group else 'exec "$@"'
-        with (home / "worker.log").open("w") as log:
-            process = subprocess.Popen(
-                ["/bin/sh", "-c", joining, "sh", *command],
-                cwd=ROOT,
-                env=environment_of(home, {"OMP_NUM_THREADS": "1"}),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        try:
+    log = home / "worker.log"
+    if not machine.cores:
+        with _process(command, home, log):
             yield
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    elif where:
+        own = {"GRANGE_HOME": str(home), "HOME": str(home), "OMP_NUM_THREADS": "1"}
+        with container(
+            where, command, cores=machine.cores, shared=shared, environment=own, log=log
+        ):
+            yield
+    else:
+        with _share(f"grange-bench-{os.getpid()}-{home.name}", machine.cores) as group:
+            # The shell joins the group and becomes the worker, with all that it starts.
+            joining = f'echo $$ > {group}/cgroup.procs; exec "$@"'
+            with _process(["/bin/sh", "-c", joining, "sh", *command], home, log):
+                yield
+
+
+@contextmanager
+def _process(command: Sequence[str], home: Path, log: Path) -> Iterator[None]:
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment_of(home, {"OMP_NUM_THREADS": "1"}),
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            start_new_session=True,
+        )
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @contextmanager

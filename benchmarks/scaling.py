@@ -1,8 +1,8 @@
 """One worker against four on wildlife: machines of a pool, each with its own share of a processor.
 
-A server with RabbitMQ, and workers that have joined it. Each worker is a process group with
-a home of its own, in a control group that gives it so much of a core and no more, as a small
-machine has it. The server, its driver and the broker have what is left.
+A server with RabbitMQ, and workers that have joined it. Each worker is a container that has so
+much of a core and no more, as a small machine has it; without Docker it is a control
+group. The server, its driver and the broker have what is left.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.broker import broker
 from benchmarks.clips import clips
+from benchmarks.containers import docker_there
 from benchmarks.machines import Machine, done, farm, submit
 from benchmarks.measure import Result, Row, Target, in_turn
 from benchmarks.site import Server, Site, make_site
@@ -46,7 +47,7 @@ def measure(*, quick: bool = False) -> Result:
         "scaling",
         "One worker against four",
         f"{len(list(folder.glob('*.mp4')))} rendered clips of {SECONDS:g} s through the wildlife "
-        f"pipeline, by workers that have {CORES:g} of a core each, over RabbitMQ, from the "
+        f"pipeline, by {_kind()} that have {CORES:g} of a core each, over RabbitMQ, from the "
         "submission to the last file of the results. Workers are up and have joined when the "
         "clock starts; they load their models while it runs.",
         [
@@ -59,6 +60,10 @@ def measure(*, quick: bool = False) -> Result:
     efficiency = one / several / WORKERS[-1] * WORKERS[0]
     result.targets.append(Target("of what four times one worker would do", efficiency, LIMIT))
     return result
+
+
+def _kind() -> str:
+    return "workers in containers (Docker)" if docker_there() else "workers in control groups"
 
 
 def _run(folder: Path, count: int) -> dict[str, float]:

@@ -124,6 +124,8 @@ def _sqlite(url: URL, *, busy_seconds: float) -> tuple[Engine, faults.Place]:
         connect_args={"timeout": busy_seconds, "isolation_level": None, "cached_statements": 256},
         hide_parameters=True,
         max_overflow=-1,
+        # The one used last has pages in memory; the others drop theirs at each of its writes.
+        pool_use_lifo=True,
     )
 
     @event.listens_for(engine, "connect")
