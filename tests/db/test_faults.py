@@ -58,6 +58,10 @@ def test_every_kind_of_fault_has_its_words() -> None:
         (psycopg.errors.InvalidPassword(), errors.DatabaseUnreachable),
         (psycopg.errors.InvalidCatalogName(), errors.DatabaseUnreachable),
         (psycopg.OperationalError("the connection is closed"), errors.DatabaseUnreachable),
+        (
+            psycopg.errors.ConnectionTimeout("connection timeout expired"),
+            errors.DatabaseUnreachable,
+        ),
         (psycopg.errors.UniqueViolation(), Duplicate),
         (psycopg.errors.NotNullViolation(), errors.DatabaseError),
         (psycopg.errors.DataCorrupted(), errors.DatabaseCorrupt),

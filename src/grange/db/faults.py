@@ -168,7 +168,8 @@ def _of_driver(error: BaseException, place: Place) -> Fault:
     if type(error).__module__.startswith("pymysql."):
         return _MYSQL.get(error.args[0] if error.args else -1, Fault.REFUSED)
     if hasattr(error, "sqlstate"):
-        return _of_postgresql(error.sqlstate, type(error).__name__)
+        names = {kind.__name__ for kind in type(error).__mro__}
+        return _of_postgresql(error.sqlstate, connected="OperationalError" not in names)
     return Fault.REFUSED
 
 
@@ -181,10 +182,10 @@ def _of_sqlite(code: int, place: Place) -> Fault:
     return _SQLITE.get(primary, Fault.REFUSED)
 
 
-def _of_postgresql(state: str | None, name: str) -> Fault:
+def _of_postgresql(state: str | None, *, connected: bool) -> Fault:
     if state is None:
-        # Without a state the server never answered: libpq speaks of the connection.
-        return Fault.UNREACHABLE if name == "OperationalError" else Fault.REFUSED
+        # Without a state the server never answered: the driver speaks of the connection.
+        return Fault.REFUSED if connected else Fault.UNREACHABLE
     for known in (state, state[:3], state[:2]):
         if known in _POSTGRESQL:
             return _POSTGRESQL[known]
