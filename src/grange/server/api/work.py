@@ -39,6 +39,7 @@ from grange.server.heavy import Heavy, PerUser
 from grange.server.stations import Working
 from grange.server.visitors import Here
 from grange.storage import Stored, check_path
+from grange.storage.oserrors import told
 from grange.uploads import archives, sniff
 from grange.uploads.receiving import receive
 
@@ -142,7 +143,8 @@ async def send_output(
 async def send_outputs(held: Holding, here: Here, request: Request) -> ArrivedFiles:
     """Send many small outputs as one .tar."""
     # Without a name, so that a server that is killed leaves nothing behind.
-    with tempfile.TemporaryFile(dir=here.settings.home) as archive:
+    home = here.settings.home
+    with told("keep outputs", "", root=home), tempfile.TemporaryFile(dir=home) as archive:
         written = _Bounded(archive.fileno(), MOST_TAR_BYTES)
         await receive(request.stream(), written.write, _WRITING)
         name = f"/proc/self/fd/{archive.fileno()}"
@@ -197,7 +199,10 @@ def fetch_part(
 async def send_log(stream: Stream, held: Holding, here: Here, request: Request) -> Response:
     """Send what the attempt has written to `out` or `err`; what was sent before is replaced."""
     place = await run_in_threadpool(here.handing.log, held, stream)
-    with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".log-", delete=False) as written:
+    with (
+        told("keep a log", "", root=place.parent),
+        tempfile.NamedTemporaryFile(dir=place.parent, prefix=".log-", delete=False) as written,
+    ):
         try:
             bounded = _Bounded(written.fileno(), MOST_LOG_BYTES)
             await receive(request.stream(), bounded.write, _WRITING)
