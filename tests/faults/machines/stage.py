@@ -280,12 +280,13 @@ class Machines(Stage):
         return int(self.recorder.ask(query)[0][0])
 
     def broken(self) -> list[str]:
-        """What does not hold of what was acknowledged."""
-        return broken(self.recorder, self.acknowledged)
+        """What does not hold of what was acknowledged, and what the server did not foresee."""
+        unforeseen = [line for line in _lines(self.server.log) if "grange.server fault" in line]
+        return [*broken(self.recorder, self.acknowledged), *unforeseen]
 
     def said(self) -> str:
         """The last words of all parties, for who looks for what went wrong."""
-        words = [f"server: {_tail(self.server.log)}"]
+        words = [f"server: {chr(10).join(_lines(self.server.log)[-20:])}"]
         words += [f"{name}: {one.text()[-600:]}" for name, one in self.staff.items()]
         return "\n".join(words)
 
@@ -365,5 +366,6 @@ def _pids() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
-def _tail(file: Path) -> str:
-    return file.read_text()[-2000:] if file.exists() else ""
+def _lines(file: Path) -> list[str]:
+    # What is written on a full disk ends anywhere.
+    return file.read_text(errors="replace").splitlines() if file.exists() else []

@@ -52,3 +52,20 @@ def test_three_of_ten_workers_vanish_at_once(site: Machines) -> None:
     site.end_of_all()
     assert [] == site.broken()
     assert RECOVERY_SECONDS >= recovery_seconds(site.recorder.notes(), struck)
+
+
+def test_what_a_worker_holds_that_stays_away_is_done_once_it_is_removed(site: Machines) -> None:
+    """It has no way to the server for what it has made; who removes it gives that to others."""
+    site.hire("far", afar=True)
+    site.ready()
+    run = site.begin(60, seconds=1)
+    until(lambda: site.done(run) >= 4, "work in flight")
+    site.net.cut(site.hosts["far"], site.hosts["server"])
+    until(lambda: site.done(run) >= 40, "most of the work")
+    removed = time.time()
+
+    site.remove("far")
+
+    site.end_of_all()
+    assert [] == site.broken()
+    assert RECOVERY_SECONDS >= recovery_seconds(site.recorder.notes(), removed)
