@@ -21,6 +21,12 @@ import httpx
 from tests import brokers, services
 from tests.brokers import Broker
 from tests.faults.machines.network import Network, network
+from tests.faults.machines.processes import (
+    all_pids,
+    command_line,
+    descendants,
+    environment_of,
+)
 from tests.faults.machines.promises import Ended, broken
 from tests.faults.machines.recorder import Recorder
 from tests.places import Place
@@ -163,7 +169,7 @@ class Machines(Stage):
         if party in self.staff:
             # The home is a link; processes have it as they were told.
             mark = f"GRANGE_HOME={self.folder / party}".encode()
-            return [pid for pid in _pids() if mark in environment_of(pid)]
+            return [pid for pid in all_pids() if mark in environment_of(pid)]
         first = {
             "server": self.server.process,
             "broker": self.broker.process,
@@ -334,36 +340,6 @@ def machines() -> Iterator[Machines]:
             yield site
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes that a process has started, and those that they have."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for file in Path(f"/proc/{pid}/task").glob("*/children"):
-            for child in file.read_text().split():
-                found += [int(child), *descendants(int(child))]
-    return found
-
-
-def command_line(pid: int) -> list[bytes]:
-    """The words that a process was started with."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
-        return []
-
-
-def environment_of(pid: int) -> list[bytes]:
-    """The variables that a process was started with."""
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return []
-
-
-def _pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
 def _lines(file: Path) -> list[str]:

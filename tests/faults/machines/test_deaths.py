@@ -35,6 +35,8 @@ def test_a_poison_input_fails_alone(site: Machines, victim: str) -> None:
         time.sleep(0.1)
 
     assert [] == site.broken()
+    query = "SELECT failure_code FROM items WHERE failure_code IS NOT NULL"
+    assert {"worker.lost"} == {row.failure_code for row in site.recorder.ask(query)}
 
 
 def test_three_of_ten_workers_vanish_at_once(site: Machines) -> None:
