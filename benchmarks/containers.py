@@ -67,7 +67,7 @@ def container(
     seen = [f"--volume={one}:{one}:ro" for one in dict.fromkeys(_SEEN) if Path(one).exists()]
     seen += [f"--volume={one}:{one}" for one in shared]
     given = [f"--env={key}={value}" for key, value in environment.items()]
-    words = ["run", "--rm", "--init", "--network=host", f"--name={name}", f"--cpus={cores:g}"]
+    words = ["run", "--rm", "--network=host", f"--name={name}", f"--cpus={cores:g}"]
     words += [*seen, *given, f"--workdir={ROOT}", IMAGE, *command]
     with log.open("wb") as said:
         process = subprocess.Popen(
