@@ -24,6 +24,8 @@ from grange.worker.station.works import Works
 BROKER = "the broker is away"
 # After so long without the broker the server is asked for credentials that it knows.
 RENEW_SECONDS = 10.0
+# So many beats come within a lease at least: one that is late must not matter.
+_BEATS_IN_LEASE = 6
 # Beats that say that something has changed come no closer together than this.
 _BEAT_GAP_SECONDS = 0.2
 # A connection that comes back within this was not worth a word.
@@ -113,10 +115,11 @@ class Exchange:
 
     async def beat(self) -> None:
         """Say what is held and how the station is, again and again, until cancelled."""
+        pause = min(BEAT_SECONDS, self._papers.lease_seconds / _BEATS_IN_LEASE)
         while True:
             await self.beat_once()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._beat_now.wait(), BEAT_SECONDS)
+                await asyncio.wait_for(self._beat_now.wait(), pause)
             self._beat_now.clear()
             await asyncio.sleep(_BEAT_GAP_SECONDS)
 
@@ -168,12 +171,18 @@ class Exchange:
         works, batch = self._works, delivery.batch
         if works is None:
             return
-        route = await asyncio.to_thread(works.routes.of, batch.job)
-        fresh = [one for one in batch.tasks if not works.holding.knows(one.id, one.epoch)]
-        works.journal.take(batch.job.run, [(one.id, one.epoch) for one in fresh])
-        delivery.accept()
+        route = works.routes.found(batch.job)
+        if route is None:
+            route = await asyncio.to_thread(works.routes.of, batch.job)
+        run, knows = batch.job.run, works.holding.knows
+        fresh = [one for one in batch.tasks if not knows(run, one.id, one.epoch)]
+        keys = [(one.id, one.epoch) for one in fresh]
+        works.journal.take(run, keys)
+        if not delivery.accept():
+            works.journal.settle(keys)
+            return  # It is given out again, as other attempts.
         if fresh:
-            self._words.once(f"works on run {batch.job.run} ({batch.job.pipeline})")
+            self._words.once(f"works on run {run} ({batch.job.pipeline})")
             works.appetite.came(len(fresh))
             works.labour.take(route, fresh, needs_of(delivery.shape))
         if works.appetite.is_slow:
@@ -185,7 +194,7 @@ class Exchange:
             self.ask()
             self._beat_now.set()
         elif isinstance(control, Abandon) and self._works is not None:
-            self._works.labour.abandon(control.attempts)
+            self._works.labour.abandon(control.run, control.attempts)
             self._works.teller.drop(control.run, control.attempts)
         elif isinstance(control, Drain) and control.station == self._papers.worker:
             self._drained()

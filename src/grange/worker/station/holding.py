@@ -69,7 +69,7 @@ class Holding:
         """Hold nothing."""
         self._held: dict[int, Held] = {}
         self._phases: Counter[Phase] = Counter()
-        self._ended: OrderedDict[tuple[int, int], None] = OrderedDict()
+        self._ended: OrderedDict[tuple[str, int, int], None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._held)
@@ -95,9 +95,13 @@ class Holding:
         held = self._held.get(task)
         return held if held is not None and epoch in {None, held.task.epoch} else None
 
-    def knows(self, task: int, epoch: int) -> bool:
-        """Whether this very attempt is here, or was lately."""
-        return (task, epoch) in self._ended or self.find(task, epoch) is not None
+    def knows(self, run: str, task: int, epoch: int) -> bool:
+        """Whether this very attempt is here, or was lately.
+
+        A ledger that was restored from a copy gives the same numbers to tasks of another run.
+        """
+        held = self.find(task, epoch)
+        return (run, task, epoch) in self._ended or (held is not None and held.run == run)
 
     def add(self, held: Held) -> None:
         """Hold one more. Nothing may be held of its task."""
@@ -116,6 +120,6 @@ class Holding:
             return
         del self._held[held.task.id]
         self._phases[held.phase] -= 1
-        self._ended[held.key] = None
+        self._ended[held.run, *held.key] = None
         if len(self._ended) > _REMEMBERED:
             self._ended.popitem(last=False)

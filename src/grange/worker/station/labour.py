@@ -81,11 +81,11 @@ class Labour:
         self._admit()
         self._watcher.changed()
 
-    def abandon(self, attempts: Iterable[tuple[int, int]]) -> None:
-        """Nobody wants these any more: stop them, and forget them."""
+    def abandon(self, run: str, attempts: Iterable[tuple[int, int]]) -> None:
+        """Nobody wants these of a run any more: stop them, and forget them."""
         for task, epoch in attempts:
             held = self._holding.find(task, epoch)
-            if held is not None:
+            if held is not None and held.run == run:
                 self._drop(held)
         self._admit()
         self._watcher.changed()
