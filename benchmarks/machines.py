@@ -27,11 +27,13 @@ _GROUPS = Path("/sys/fs/cgroup")
 class Machine:
     """How a machine is: its slots, and its share of the cores, or 0 for as much as there is.
 
-    With a share it is a container, where there is Docker, and else a control group.
+    With a share it is a container, where there is Docker, and else a control group. `program`
+    is the module that makes it one, and the words that go before all others.
     """
 
     slots: int = 1
     cores: float = 0.0
+    program: tuple[str, ...] = ("grange", "worker")
 
 
 @contextmanager
@@ -94,7 +96,7 @@ def _worker(
     """A worker with its own home, and with its own share of the cores where it has one."""
     home.mkdir()
     words = [line, "--slots", str(machine.slots), "--name", home.name]
-    command = [sys.executable, "-m", "grange", "worker", *words]
+    command = [sys.executable, "-m", *machine.program, *words]
     log = home / "worker.log"
     if not machine.cores:
         with _process(command, home, log):

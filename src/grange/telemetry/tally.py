@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,9 +88,13 @@ class Tally:
             spread = spreads.get(key)
             if spread is None:
                 spread = spreads[key] = Spread([0] * (len(metric.buckets) + 1))
-            counts = spread.counts
-            for value in values:
-                counts[bisect_left(buckets, value)] += 1
+            counts, below, ordered = spread.counts, 0, sorted(values)
+            # Each bucket's share of all values at once: there may be thousands of them.
+            for number, bound in enumerate(buckets):
+                upto = bisect_right(ordered, bound)
+                counts[number] += upto - below
+                below = upto
+            counts[-1] += len(ordered) - below
             spread.sum += sum(values)
 
     def take(self, samples: Iterable[Sample]) -> None:
