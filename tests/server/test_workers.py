@@ -6,6 +6,7 @@ import hashlib
 import json
 import ssl
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
@@ -84,6 +85,21 @@ def test_a_worker_drains_when_an_administrator_says_so(cast: Cast) -> None:
             answer = cast.admin.patch("/workers/draining", json={"state": state})
             assert (200, state) == (answer.status_code, answer.json()["state"])
             assert state == me.beat(Beat()).state
+
+
+def test_beats_fill_no_log(cast: Cast, server: Serving) -> None:
+    """A hundred workers would write fifty lines a second; what is refused is worth a line."""
+    member = _join(cast.admin, "beating")
+    with Me(member.server, member.key) as me:
+        me.beat(Beat())
+    with httpx.Client(base_url=f"{server.url}{scene.API}") as stranger:
+        assert 401 == stranger.post("/workers/me/beat", json={}).status_code
+    deadline = time.monotonic() + 10
+    while "/workers/me/beat 401" not in (log := server.log.read_text()):
+        assert time.monotonic() < deadline, log[-1000:]
+
+    assert "/workers/join 201" in log
+    assert "/workers/me/beat 200" not in log
 
 
 def test_a_removed_worker_is_told_so(cast: Cast) -> None:

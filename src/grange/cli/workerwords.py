@@ -39,15 +39,16 @@ def share_of_memory(worker: Worker) -> str:
 
 
 def row(worker: Worker, now: float) -> tuple[str, ...]:
-    """A worker's line in a table of them."""
+    """A worker's line in a table of them; of one that is not heard of, nothing that is now."""
+    is_up = worker.presence == "up"
     return (
         worker.name,
         state_of(worker),
         f"{worker.busy}/{worker.capacity.slots}",
         doing(worker),
-        f"{worker.per_minute:.1f}" if worker.per_minute else "",
-        percent(worker.cpu),
-        share_of_memory(worker),
+        f"{worker.per_minute:,.1f}" if is_up and worker.per_minute else "",
+        percent(worker.cpu) if is_up else "",
+        share_of_memory(worker) if is_up else "",
         ", ".join(worker.labels),
         f"{words.duration(max(now - worker.seen_at, 0))} ago",
     )

@@ -48,7 +48,9 @@ class Link:
                 return ""
             reason = health.reason.rstrip(".")
             why = f": {reason}" if reason else ""
-            return f"The workers can't be reached{why}. The run goes on when they can."
+            # What says why may end with a question.
+            end = "" if why.endswith("?") else "."
+            return f"The workers can't be reached{why}{end} The run goes on when they can."
         if self._quiet_since is not None and now - self._quiet_since >= PATIENCE_SECONDS:
             needed = words(self._driven.job.needs)
             return f"No worker has begun: none is free, or none has what a task needs ({needed})."

@@ -133,6 +133,6 @@ def _engine(parts: Parts) -> Check:
     return Check(
         name="engine",
         verdict="bad",
-        said=f"{shown} can't be reached: {health.reason.rstrip('.')}.",
+        said=health.reason or f"{shown} can't be reached.",
         hint="Runs wait, and go on when it is back; nothing is lost.",
     )

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 access = logging.getLogger("grange.access")
 
+_BEAT = f"{API}/workers/me/beat"
+_REFUSED = 400
+
 # Requests at once: further ones are turned away, for waiting helps nobody when so many wait.
 MOST_REQUESTS = 256
 # Bodies of any size, which take as long as the client's line takes.
@@ -243,9 +246,14 @@ def _route(scope: Scope) -> str:
 
 
 def _note(scope: Scope, status: int, seconds: float) -> None:
-    """One line of the log: no query, which may hold a one-time key, and nothing but one line."""
-    if access.isEnabledFor(logging.INFO):
+    """One line of the log: no query, which may hold a one-time key, and nothing but one line.
+
+    That a worker is there is said every few seconds, and worth a line only when it goes wrong.
+    """
+    level = logging.DEBUG if scope["path"] == _BEAT and status < _REFUSED else logging.INFO
+    if access.isEnabledFor(level):
         client = scope["client"][0] if scope.get("client") else "-"
         # As it was sent, in which a blank or the end of a line can't be.
         path = scope["raw_path"].decode("ascii", "backslashreplace")
-        access.info("%s %s %s %d %.1fms", client, scope["method"], path, status, seconds * 1000)
+        said = (client, scope["method"], path, status, seconds * 1000)
+        access.log(level, "%s %s %s %d %.1fms", *said)

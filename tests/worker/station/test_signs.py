@@ -48,7 +48,7 @@ def test_what_was_begun_a_moment_ago_is_told_of() -> None:
     assert (2, 2) == (said.busy, said.held)
 
 
-@pytest.mark.parametrize(("lately", "busy"), [(0.0, 0), (0.4, 0), (1.6, 2), (7.0, 4)])
+@pytest.mark.parametrize(("lately", "busy"), [(0.0, 0), (0.05, 0), (0.2, 1), (1.6, 2), (7.0, 4)])
 def test_a_worker_between_two_short_tasks_is_not_idle(lately: float, busy: int) -> None:
     """What has ended since the last beat counts, and never as more than there are slots."""
     said = beat(_holding(), {}, Capacity(slots=4), Totals(), IDLE, lately=lately, now=NOW)

@@ -17,6 +17,8 @@ from grange.worker.station.machine import Load
 # So many tasks are named to the server; the drivers hear of all.
 _MOST_TASKS = 64
 _MOST_PATH = 300
+# Who is at work for so much of the time is not idle.
+_AT_WORK = 0.1
 
 
 class Busy:
@@ -105,7 +107,7 @@ def beat(
         capacity=_said(capacity),
         labels=list(capacity.labels),
         protocol=PROTOCOL,
-        busy=min(capacity.slots, max(begun, round(lately))),
+        busy=min(capacity.slots, max(begun, round(lately), int(lately >= _AT_WORK))),
         held=waiting + max(0, begun - capacity.slots),
         tasks=[_now(held, working.get(held.task.id), now) for held in at_hand[:_MOST_TASKS]],
         done=totals.done,

@@ -132,6 +132,10 @@ class Station:
             works.labour.give_back(begun=True)
         told = await works.teller.quiet(_TELL_SECONDS)
         await self._exchange.beat_once()
+        if not told:
+            self._words.say("keeps outcomes that it could not tell of, for when it starts again")
+        elif not left:
+            self._words.say("has ended: all that it had begun is finished")
         if not self._over.done():
             self._over.set_result(told and not left)
 
