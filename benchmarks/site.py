@@ -89,16 +89,17 @@ def _running(
     site: Site, command: Sequence[str], environment: Mapping[str, str]
 ) -> Iterator[Server]:
     log = site.home / "serve.log"
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment_of(site.home, environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=log.open("a"),
-        text=True,
-        start_new_session=True,
-    )
+    with log.open("a") as told:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment_of(site.home, environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
+            start_new_session=True,
+        )
     try:
         assert process.stdout is not None
         said = json.loads(process.stdout.readline() or "{}")
