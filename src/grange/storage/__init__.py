@@ -37,11 +37,12 @@ STORES: Final = {
 }
 
 
-def open_store(url: str, *, work: Path | None = None) -> Store:
+def open_store(url: str, *, work: Path | None = None, patient: bool = True) -> Store:
     """Open the store of a URL, such as `file:///srv/results`. Nothing is made, or asked, yet.
 
     `work` is a folder of this machine in which a store that lies elsewhere stages outputs;
-    without one that is a folder of this user's below the system's temporary one.
+    without one that is a folder of this user's below the system's temporary one. One that
+    lies elsewhere and is away is waited for when `patient`; else that is said within seconds.
 
     Raises:
         StoreError: No kind of store has this scheme.
@@ -54,5 +55,5 @@ def open_store(url: str, *, work: Path | None = None) -> Store:
             f"{url!r} is not the URL of a store.", hint=f"It has to begin with {known}."
         )
     module, _, name = place.partition(":")
-    opener: Callable[[str, Path | None], Store] = getattr(import_module(module), name)
-    return opener(url, work)
+    opener: Callable[..., Store] = getattr(import_module(module), name)
+    return opener(url, work, patient=patient)

@@ -145,6 +145,14 @@ class Store(ABC):
     def discard(self, token: str) -> None:
         """Delete what was staged as `token`. Discarding what is not there is fine."""
 
+    def check(self, token: str) -> None:
+        """Make sure that outputs can be put here, before anything is done for them.
+
+        Nothing is left of it. `token` names a staging folder that nobody else uses.
+        """
+        self.staging(token)
+        self.discard(token)
+
     @abstractmethod
     def clean(self) -> None:
         """Delete what interrupted work has left, and the store's own empty folders.

@@ -18,7 +18,7 @@ from grange.storage.paths import check_path, file_uri, uri_path
 from grange.storage.workspace import OWN, Workspace
 
 
-def open_local(url: str, _: Path | None = None) -> LocalStore:
+def open_local(url: str, _: Path | None = None, *, patient: bool = True) -> LocalStore:  # noqa: ARG001  # as stores are opened
     """The store in the folder of a `file://` URL, which has room of its own for staging."""
     return LocalStore(uri_path(url))
 

@@ -40,6 +40,7 @@ from grange.storage.s3bucket import AT_ONCE, OWN, Bucket
 from grange.storage.s3client import s3_access
 from grange.storage.s3objects import check_extra
 from grange.storage.s3parts import PART_BYTES
+from grange.storage.s3requests import SHORT_SECONDS, TIMEOUT_SECONDS
 from grange.storage.s3staging import Staging, locked, private_folder
 from grange.storage.s3urls import S3Place, key_of, parse_s3
 
@@ -48,11 +49,12 @@ PATIENCE_SECONDS = 60.0
 _KEY_BYTES = 1024
 _KNOWN_FOLDERS = 10_000
 _PUBLISHED = f"{OWN}published/"
+_CHECK = f"{OWN}check"
 _IN_THE_WAY = "Something else has this name, or that of a folder above it: move it away."
 
 
-def open_s3(url: str, work: Path | None) -> S3Store:
-    """The store in the bucket of an `s3://` URL.
+def open_s3(url: str, work: Path | None, *, patient: bool = True) -> S3Store:
+    """The store in the bucket of an `s3://` URL, whose server is waited for when `patient`.
 
     Raises:
         StoreError: It is no such URL.
@@ -63,7 +65,7 @@ def open_s3(url: str, work: Path | None) -> S3Store:
         raise StoreError(error.message, hint=error.hint) from None
     if place.prefix:
         check_path(place.prefix.rstrip("/"))
-    return S3Store(place, work)
+    return S3Store(place, work, patient=patient)
 
 
 class S3Store(Store):
@@ -74,10 +76,11 @@ class S3Store(Store):
 
     publishers = AT_ONCE
 
-    def __init__(self, place: S3Place, work: Path | None = None) -> None:
+    def __init__(self, place: S3Place, work: Path | None = None, *, patient: bool = True) -> None:
         """Name the place; nothing is asked, and nothing is made."""
         self._place = place
         self._work = work
+        self._is_patient = patient
         # What was no file when it was looked at, so that not each publication looks again.
         self._folders: set[str] = set()
 
@@ -192,6 +195,13 @@ class S3Store(Store):
         """Delete it on this machine and in the bucket."""
         self._staging.discard(token)
 
+    def check(self, token: str) -> None:
+        """Look into the bucket, write an object below `.grange/`, and delete it."""
+        super().check(token)
+        key = f"{self._place.prefix}{_CHECK}"
+        self._bucket.objects.put(key, b"")
+        self._bucket.objects.delete([key])
+
     def clean(self) -> None:
         """Tidy up on this machine, and call off uploads of long ago."""
         self._staging.clean()
@@ -242,7 +252,11 @@ class S3Store(Store):
     def _bucket(self) -> Bucket:
         try:
             check_extra()
-            access = s3_access(self._place.bucket, patience_seconds=PATIENCE_SECONDS)
+            access = s3_access(
+                self._place.bucket,
+                patience_seconds=PATIENCE_SECONDS if self._is_patient else 0.0,
+                timeout_seconds=TIMEOUT_SECONDS if self._is_patient else SHORT_SECONDS,
+            )
         except SettingInvalid as error:
             raise StoreDenied(error.message, hint=error.hint) from None
         except ExtraMissing as error:

@@ -18,7 +18,7 @@ from grange.storage.oserrors import told
 from grange.storage.s3keys import variables
 from grange.storage.s3listing import list_objects
 from grange.storage.s3objects import Objects, check_extra
-from grange.storage.s3requests import S3Access
+from grange.storage.s3requests import SHORT_SECONDS, TIMEOUT_SECONDS, S3Access
 from grange.storage.s3urls import S3Object, S3Place, is_s3, parse_s3
 
 __all__ = ["S3Client", "S3Object", "S3Place", "is_s3", "parse_s3", "s3_access"]
@@ -33,14 +33,22 @@ class S3Client:
         environment: Mapping[str, str] | None = None,
         *,
         patience_seconds: float = 0.0,
+        is_short: bool = False,
     ) -> None:
         """Nothing is asked of the server yet; one that is away is waited for with patience.
+
+        When `is_short`, a server that says nothing is away after seconds.
 
         Raises:
             ExtraMissing: The extra `s3` is not installed.
             SettingInvalid: A variable makes no sense.
         """
-        self._access = s3_access(bucket, environment, patience_seconds=patience_seconds)
+        self._access = s3_access(
+            bucket,
+            environment,
+            patience_seconds=patience_seconds,
+            timeout_seconds=SHORT_SECONDS if is_short else TIMEOUT_SECONDS,
+        )
         check_extra()
         self._objects = Objects(self._access)
 
@@ -78,6 +86,23 @@ class S3Client:
         """
         return self._objects.open(key)
 
+    def look(self, key: str) -> S3Object | None:
+        """What is there under the key by now, if there is anything.
+
+        Raises:
+            StoreDenied, StoreError: The server refuses, or can't be reached.
+        """
+        return self._objects.head(key)
+
+    def read(self, found: S3Object, start: int, end: int) -> Iterator[bytes]:
+        """The bytes of an object as it was looked at, from `start` up to `end`.
+
+        Raises:
+            StoreMissing: It is gone, or is another one by now.
+            StoreDenied, StoreError: The server refuses, or can't be reached.
+        """
+        return self._objects.read(found, start, end)
+
     def fetch(self, wanted: S3Object, target: Path) -> None:
         """Stream exactly this object into a file, whole or not at all.
 
@@ -103,7 +128,11 @@ class S3Client:
 
 
 def s3_access(
-    bucket: str, environment: Mapping[str, str] | None = None, *, patience_seconds: float = 0.0
+    bucket: str,
+    environment: Mapping[str, str] | None = None,
+    *,
+    patience_seconds: float = 0.0,
+    timeout_seconds: float = TIMEOUT_SECONDS,
 ) -> S3Access:
     """How the environment says that a bucket is reached.
 
@@ -128,7 +157,11 @@ def s3_access(
         )
         raise SettingInvalid(message, hint=hint)
     session = "" if nobody else given.get("AWS_SESSION_TOKEN", "")
-    return S3Access(endpoint, region, bucket, key_id, secret, session, patience_seconds)
+    return S3Access(
+        *(endpoint, region, bucket, key_id, secret, session),
+        patience_seconds=patience_seconds,
+        timeout_seconds=timeout_seconds,
+    )
 
 
 def _check(wanted: S3Object, found: S3Object) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import cached_property
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from grange.errors import (
@@ -18,7 +18,14 @@ from grange.errors import (
     StorePathRefused,
     StoreUnreachable,
 )
-from grange.storage.s3requests import DENIED_HINT, Question, S3Access, ask, is_full
+from grange.storage.s3requests import (
+    DENIED_HINT,
+    TIMEOUT_SECONDS,
+    Question,
+    S3Access,
+    ask,
+    is_full,
+)
 from grange.storage.s3urls import S3Object, is_plain
 
 if TYPE_CHECKING:
@@ -138,33 +145,39 @@ class Objects:
             options["if_match"] = found.etag
         return iter(obstore.get(self._store, found.key, options=options).stream(CHUNK_BYTES))
 
-    @cached_property
+    @property
     def _store(self) -> S3Store:
-        access = self._access
-        patience = access.patience_seconds
-        login = (
-            {"access_key_id": access.key_id, "secret_access_key": access.secret}
-            | ({"session_token": access.session} if access.session else {})
-            if access.key_id
-            else {"skip_signature": True}
-        )
-        return _extra()(
-            access.bucket,
-            endpoint=access.endpoint,
-            region=access.region,
-            virtual_hosted_style_request=False,
-            client_options={
-                "allow_http": access.endpoint.startswith("http:"),
-                "timeout": _TIMEOUT,
-                "connect_timeout": _CONNECT_TIMEOUT,
-                "read_timeout": _READ_TIMEOUT,
-            },
-            retry_config={
-                "max_retries": _PATIENT_RETRIES if patience else _RETRIES,
-                "retry_timeout": timedelta(seconds=patience or _RETRY_SECONDS),
-            },
-            **login,
-        )
+        return _client(self._access)
+
+
+@lru_cache(maxsize=32)
+def _client(access: S3Access) -> S3Store:
+    """The library's client: one for all, so that its connections are used again."""
+    patience = access.patience_seconds
+    is_short = access.timeout_seconds < TIMEOUT_SECONDS
+    login = (
+        {"access_key_id": access.key_id, "secret_access_key": access.secret}
+        | ({"session_token": access.session} if access.session else {})
+        if access.key_id
+        else {"skip_signature": True}
+    )
+    return _extra()(
+        access.bucket,
+        endpoint=access.endpoint,
+        region=access.region,
+        virtual_hosted_style_request=False,
+        client_options={
+            "allow_http": access.endpoint.startswith("http:"),
+            "timeout": _TIMEOUT,
+            "connect_timeout": _CONNECT_TIMEOUT,
+            "read_timeout": f"{access.timeout_seconds:.0f}s" if is_short else _READ_TIMEOUT,
+        },
+        retry_config={
+            "max_retries": 0 if is_short else _PATIENT_RETRIES if patience else _RETRIES,
+            "retry_timeout": timedelta(seconds=patience or _RETRY_SECONDS),
+        },
+        **login,
+    )
 
 
 def _bounded(chunk: bytes) -> Iterator[bytes]:

@@ -6,24 +6,26 @@ keeps to itself under which number a large file is being uploaded.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import hmac
 import http.client
 import random
 import re
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
-from typing import IO
+from http import HTTPStatus
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
 
 from grange.errors import StoreDenied, StoreError, StoreFull, StoreMissing, StoreUnreachable
+from grange.storage.s3lines import Lines
 
 TIMEOUT_SECONDS = 30.0
+# After so much silence a server is away for whoever can't wait: a person in front of a page.
+SHORT_SECONDS = 5.0
 # A page of 1000 keys of 1024 bytes, each of them written as three.
 _MOST_ANSWER_BYTES = 16 << 20
 _UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -55,6 +57,7 @@ class S3Access:
     secret: str = ""
     session: str = ""
     patience_seconds: float = 0.0
+    timeout_seconds: float = TIMEOUT_SECONDS  # of silence, after which a server is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,33 +136,26 @@ def _ask_once(access: S3Access, question: Question) -> Answer:
     text = "&".join(f"{quote(one, safe='')}={quote(query[one], safe='')}" for one in sorted(query))
     headers = _headers(access, base.netloc, f"{question.method}\n{path}", text)
     headers |= {"content-type": "application/octet-stream", **question.headers}
-    url = f"{base.scheme}://{base.netloc}{path}" + (f"?{text}" if text else "")
-    request = urllib.request.Request(  # noqa: S310  # the endpoint's scheme is checked
-        url, headers=headers, data=question.body, method=question.method
-    )
     try:
-        with _OPENER.open(request, timeout=TIMEOUT_SECONDS) as answer:
-            content: bytes = answer.read(_MOST_ANSWER_BYTES + 1)
-            given: Message = answer.headers
-    except urllib.error.HTTPError as error:
-        with error:
-            raise _refusal(access, question, error.code, _told(error)) from None
+        reply = _LINES.send(
+            f"{base.scheme}://{base.netloc}{path}" + (f"?{text}" if text else ""),
+            method=question.method,
+            headers=headers,
+            body=question.body,
+            timeout_seconds=access.timeout_seconds,
+            most_bytes=_MOST_ANSWER_BYTES,
+        )
     except (OSError, http.client.HTTPException) as error:
         # Of the library's words only those that name no address.
-        reason = getattr(error, "reason", error)
-        words = getattr(reason, "strerror", None) or type(reason).__name__
+        words = getattr(error, "strerror", None) or type(error).__name__
         message = f"The S3 server of bucket {access.bucket!r} can't be reached: {words}."
         raise StoreUnreachable(message, hint="Check AWS_ENDPOINT_URL and the network.") from None
-    if len(content) > _MOST_ANSWER_BYTES:
+    # Nobody is followed elsewhere: the signature would go along.
+    if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
+        raise _refusal(access, question, reply.status, reply.body)
+    if not reply.is_whole:
         raise StoreError(f"The S3 server's answer about bucket {access.bucket!r} has no end.")
-    return Answer(given, content)
-
-
-def _told(error: urllib.error.HTTPError) -> bytes:
-    try:
-        return error.read(1 << 16)
-    except (OSError, http.client.HTTPException):
-        return b""
+    return Answer(reply.headers, reply.body)
 
 
 def _refusal(access: S3Access, question: Question, status: int, body: bytes) -> StoreError:
@@ -198,19 +194,5 @@ def _headers(access: S3Access, host: str, asked: str, query: str) -> dict[str, s
     return {**headers, "authorization": f"AWS4-HMAC-SHA256 {mark}"}
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows nobody elsewhere: the signature would go along."""
-
-    def redirect_request(  # noqa: PLR0917  # the library's own
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: Message,
-        newurl: str,
-    ) -> None:
-        return
-
-
-_OPENER = urllib.request.build_opener(_NoRedirects)
+_LINES = Lines()
+atexit.register(_LINES.close)
