@@ -142,7 +142,7 @@ def test_the_command_needs_no_keys_of_its_own(
     assert (3, 6) == tuple(json.loads(planned.stdout)[name] for name in ("items", "bytes"))
     assert 0 == done.returncode, done.stderr
     assert TEXTS == {name: (tmp_path / "out" / name / "copy").read_bytes() for name in TEXTS}
-    assert "brought to a folder" in to_bucket.stdout
+    assert "may not go to" in to_bucket.stdout
     assert "run of each" in mixed.stdout
 
 

@@ -27,15 +27,18 @@ def store_of(place: str) -> str:
     return place if is_s3(place) else file_uri(Path(place))
 
 
-def check_out(place: str, inputs: Iterable[str]) -> None:
+def check_out(place: str, inputs: Iterable[str], *, is_here: bool = True) -> None:
     """Refuse a place for results where they would be in somebody's way, or can't be written.
+
+    Whether a bucket can be read is looked at only by the machine that writes to it (`is_here`).
 
     Raises:
         SettingInvalid, ExtraMissing: It can't be used.
         StoreError: The bucket can't be read.
     """
     if is_s3(place):
-        _check_bucket(place)
+        if is_here:
+            _check_bucket(place)
         taken = any(one.rstrip("/") == place for one in inputs)
     else:
         if os.path.exists(place) and not os.path.isdir(place):

@@ -39,7 +39,7 @@ from grange.cli.options import (
 
 if TYPE_CHECKING:
     from grange.bootstrap import Site
-    from grange.runs.models import RunPlan, RunRequest, Submitted
+    from grange.runs.models import RunPlan, RunRequest, RunView, Submitted
 
 # Nobody wonders earlier than this why nothing is shown.
 PATIENCE_SECONDS = 2.0
@@ -193,7 +193,7 @@ def go_on(
     if detach:
         site.detach(submitted.run.id, workers=workers)
         as_lines = as_json or not terminal.is_interactive()
-        _put_detached(submitted.run.id, site.server, as_json=as_lines)
+        _put_detached(submitted.run, site.server, as_json=as_lines)
         raise typer.Exit(DONE)
     from grange.cli.driving import work_on
 
@@ -219,14 +219,17 @@ def _ignore(_: str) -> None:
     """Nobody wants to hear it."""
 
 
-def _put_detached(run: str, server: str, *, as_json: bool) -> None:
+def _put_detached(view: RunView, server: str, *, as_json: bool) -> None:
+    run = view.id
     if as_json:
         terminal.put_json({"event": "detached", "run": run})
         return
     terminal.put(f"Run {run} goes on {f'at {server}' if server else 'in the background'}.")
     terminal.put(f"follow it: grange runs watch {run}")
     terminal.put(f"stop it:   grange runs cancel {run}")
-    if server:
+    if view.out.startswith("s3://"):
+        terminal.put(f"its results: {words.place(view.out)}")
+    elif server:
         terminal.put(f"its results: grange runs resume {run}, or the same command again")
 
 

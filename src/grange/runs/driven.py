@@ -60,6 +60,7 @@ class Driven:
     own_before_ns: int = 0
     priority: int = 0
     lasting: bool = False
+    places: tuple[str, ...] = ()  # where inputs and outputs are, as URLs or paths
     begun: set[int] = field(default_factory=set)  # tasks that some worker was seen at
 
     def name_of(self, path: str) -> str | None:

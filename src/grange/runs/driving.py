@@ -18,6 +18,7 @@ from grange.runs.driven import Driven
 from grange.runs.driver import Driver, is_working, words
 from grange.runs.machine import Policy
 from grange.runs.models import RUN_FILE
+from grange.runs.places import is_named
 from grange.runs.queries import counts_of
 from grange.runs.reuse import has_kin
 from grange.runs.tables import Record, items, runs, tasks
@@ -251,12 +252,13 @@ def _driven(connection: Connection, row: Record, state: RunState, grip: Grip, lo
         own_before_ns=_own_before_ns(connection, row, store),
         priority=row.priority,
         lasting=bool(grip.engine),
+        places=(row.out, *map(str, row.inputs.get("roots", ()))),
     )
 
 
 def _own_before_ns(connection: Connection, row: Record, store: Store) -> int:
     """Since when there are results of runs in the store; 0 when that can't be told any more."""
-    if row.owner is not None:
+    if row.owner is not None and not is_named(row.id, row.out):
         # A server gives each run a folder of its own: nobody keeps anything else in it.
         return 0
     query = select(runs.c.number).where(

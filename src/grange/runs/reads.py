@@ -113,6 +113,12 @@ class Reads:
         """A page of what a run's items have published."""
         return itempages.page_of_outputs(self._database, run, after=after, limit=limit)
 
+    def is_taken(self, out: str, owner: str) -> bool:
+        """Whether another one's run has results in this place of a bucket, or around it."""
+        from grange.runs import places
+
+        return places.is_taken(self._database, out, owner)
+
     def digest_of(self, run: RunView, path: str) -> str | None:
         """The sha256 of a published file, where the ledger finds it quickly."""
         return itempages.digest_of(self._database, run, path)

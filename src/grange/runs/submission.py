@@ -215,6 +215,9 @@ def _open(
     present = find_open(connection, spec, key)
     if present is None:
         return insert_run(connection, spec, run or new_id(), key, driver)
+    if run is not None and present.id != run:
+        # Whoever chose an id wants that very run, and not to join another one.
+        raise _in_use(present, spec)
     state = RunState(present.state)
     busy = is_working(present.driver, present.driver_until, now=time.time())
     if not busy and state is not RunState.CANCELLING:
@@ -254,7 +257,7 @@ def _hold(connection: Connection, opened: Opened) -> None:
 
 
 def _in_use(present: Record, spec: RunSpec) -> OutputInUse:
-    message = f"Run {present.id}, which is unfinished, writes to {spec.out} with other settings."
+    message = f"Run {present.id}, which is unfinished, writes to {spec.out} already."
     hint = (
         f"Go on with it (grange runs resume {present.id}), call it off "
         f"(grange runs cancel {present.id}), or choose another --out."

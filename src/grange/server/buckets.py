@@ -1,9 +1,33 @@
-"""Buckets that people may use as inputs: those that an administrator has named, and no other."""
+"""Buckets that people may use for inputs and results: those that are allowed, and no other."""
 
 from __future__ import annotations
 
-from grange.errors import InputsInvalid, SettingInvalid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from grange.errors import (
+    Conflict,
+    ExtraMissing,
+    InputsInvalid,
+    NotAllowed,
+    RequestInvalid,
+    SettingInvalid,
+    StoreDenied,
+    StoreError,
+    StoreUnreachable,
+)
+from grange.storage import open_store
 from grange.storage.s3urls import S3Place, parse_s3
+
+if TYPE_CHECKING:
+    from grange.settings import Settings
+
+_NO_KEYS = (
+    "Ask an administrator: it needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in its "
+    "environment, and pip install 'grange[s3]'."
+)
 
 
 def listed(setting: str | None) -> list[str]:
@@ -16,7 +40,7 @@ def resolve(setting: str | None, text: str) -> tuple[str, str | None]:
 
     Raises:
         InputsInvalid: It is not there, or lies outside; nobody learns which.
-        StoreError: The bucket can't be read.
+        StoreError, Conflict: The bucket can't be read.
     """
     from grange.runs import bucketinputs
 
@@ -32,11 +56,73 @@ def resolve(setting: str | None, text: str) -> tuple[str, str | None]:
         raise InputsInvalid(message) from None
     if not any(_is_in(wanted, parse_s3(url)) for url in listed(setting)):
         raise unseen
-    try:
-        ((path, pattern),) = bucketinputs.expand(text)
-    except InputsInvalid:
-        raise unseen from None
+    with _told():
+        try:
+            ((path, pattern),) = bucketinputs.expand(text)
+        except InputsInvalid:
+            raise unseen from None
     return path, pattern
+
+
+def place_of_results(settings: Settings, text: str) -> str:
+    """The URL of the place for results that a person named, if they may go there.
+
+    Raises:
+        RequestInvalid: It is no such URL.
+        NotAllowed: It lies in no place that is allowed, or where the server keeps its own.
+    """
+    try:
+        wanted = parse_s3(text)
+        open_store(wanted.url)
+    except (SettingInvalid, StoreError):
+        message = "The place for results has to look like s3://bucket/folder."
+        hint = "Leave it out, and the server keeps the results itself."
+        raise RequestInvalid(message, hint=hint) from None
+    allowed = listed(settings.out_buckets)
+    own = [settings.store] if settings.store else []
+    if not any(_is_in(wanted, parse_s3(url)) for url in allowed) or any(
+        _meet(wanted, parse_s3(url)) for url in own
+    ):
+        places = ", ".join(allowed)
+        raise NotAllowed(
+            f"Results of this server's runs may not go to {wanted.url!r}.",
+            hint=f"Name a folder in {places}, or leave it out."
+            if allowed
+            else "Leave it out; or an administrator allows a place by the setting out_buckets.",
+        )
+    return wanted.url
+
+
+def check_results(url: str) -> None:
+    """Make sure, within seconds, that results can be written there.
+
+    Raises:
+        StoreDenied: The server has no keys for it, or they don't do.
+        StoreMissing: There is no such bucket.
+        Conflict: It is away.
+    """
+    from grange.storage.s3client import S3Client
+
+    with _told():
+        S3Client(parse_s3(url).bucket)
+        open_store(url, patient=False).check(f"check-{token_hex(8)}")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say to people what is the server's own trouble; that a bucket is away, at once."""
+    try:
+        yield
+    except (SettingInvalid, ExtraMissing) as error:
+        message = f"This server can't use buckets. {error.message}"
+        raise StoreDenied(message, hint=_NO_KEYS) from None
+    except StoreUnreachable as error:
+        # As a passing trouble of the server it would be waited for without a word.
+        raise Conflict(error.message, hint="Try again when it is back.") from None
+
+
+def _meet(one: S3Place, other: S3Place) -> bool:
+    return _is_in(one, other) or _is_in(other, one)
 
 
 def _is_in(wanted: S3Place, place: S3Place) -> bool:

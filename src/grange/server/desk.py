@@ -21,7 +21,7 @@ from grange.errors import DatabaseBusy, ItemNotFound, RunBusy, UsageError
 from grange.runs.itempages import ItemFilter
 from grange.runs.models import AttemptView, RunSpec, RunView, Submitted
 from grange.runs.pages import RunFilter
-from grange.server import access, offers, published, shown, submitting, visitors
+from grange.server import access, buckets, offers, published, shown, submitting, visitors
 from grange.server.downloads import Download
 from grange.server.exports import Export
 from grange.server.watchlist import WatchList, watch_list
@@ -215,7 +215,7 @@ class Desk:
     def archive(self, ref: str) -> tuple[RunView, Iterator[bytes]]:
         """The run, and all that it has published as one .zip, made while it is read."""
         run = self.find(ref)
-        return run, published.zipped(run)
+        return run, published.zipped(self._runs, run)
 
     def export(self, ref: str, dialect: str, options: Mapping[str, str]) -> tuple[RunView, Export]:
         """The run, and its results in another format, written anew.
@@ -241,6 +241,8 @@ class Desk:
             self._parts.wake()
             return self._shown(known).model_copy(update={"resumed": True})
         prepared = submitting.prepare(self._parts, self.actor, new, run)
+        if new.out is not None:
+            buckets.check_results(prepared.spec.out)
         submitted = self._put(prepared, run)
         self._parts.wake()
         told = {"skipped": dict(prepared.scan.skipped), "resumed": submitted.resumed}

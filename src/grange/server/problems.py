@@ -21,6 +21,7 @@ STATUS: dict[type[errors.GrangeError], HTTPStatus] = {
     errors.StoreMissing: HTTPStatus.NOT_FOUND,
     errors.StoreFull: HTTPStatus.INSUFFICIENT_STORAGE,
     errors.StoreDenied: HTTPStatus.FORBIDDEN,
+    errors.StoreUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DatabaseUnreachable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DatabaseBusy: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.DatabaseFull: HTTPStatus.INSUFFICIENT_STORAGE,

@@ -89,7 +89,9 @@ def _wants_page(request: Request) -> bool:
 def _headers(error: errors.GrangeError) -> dict[str, str]:
     if isinstance(error, errors.TooMany):
         return {"Retry-After": str(max(1, math.ceil(error.retry_seconds)))}
-    if isinstance(error, errors.DatabaseBusy | errors.DatabaseUnreachable):
+    if isinstance(
+        error, errors.DatabaseBusy | errors.DatabaseUnreachable | errors.StoreUnreachable
+    ):
         return {"Retry-After": "5"}
     if isinstance(error, errors.NotAuthenticated):
         return {"WWW-Authenticate": 'Bearer realm="grange"'}

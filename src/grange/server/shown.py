@@ -13,6 +13,7 @@ from grange.core.resources import needs_to_json
 from grange.core.states import RunState
 from grange.runs.manifest import published_path
 from grange.runs.models import AttemptView, ItemView, RunView
+from grange.runs.places import is_named
 from grange.runs.timeline import Span
 
 JSON = Any
@@ -74,6 +75,7 @@ def run_shown(run: RunView, names: Mapping[str, str], veil: Veil) -> schemas.Run
         driver=run.driver,
         needs=needs_to_json(run.needs),
         waits=_waits(run),
+        out=run.out if run.owner is not None and is_named(run.id, run.out) else "",
     )
 
 

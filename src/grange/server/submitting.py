@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from grange.client.schemas import runs as schemas
 from grange.core.resources import asked_for
-from grange.errors import ParameterInvalid
+from grange.errors import InputsInvalid, OutputInUse, ParameterInvalid
 from grange.pipelines import catalog, parameters
 from grange.pipelines.base import NOWHERE
 from grange.runs.inputs import Root, Scan, is_folder
@@ -59,7 +59,8 @@ def prepare(parts: Parts, actor: Actor, new: schemas.NewRun, run: str) -> Prepar
     """Check everything that can be checked before anything is made.
 
     Raises:
-        NotAllowed: The pipeline, or the group, is not for this actor.
+        NotAllowed: The pipeline, the group, or the place for results is not for this actor.
+        OutputInUse: Somebody else's results are there.
         NotFound: There is no such pipeline, folder or shared folder.
         ParameterInvalid: A parameter is refused.
     """
@@ -76,7 +77,7 @@ def prepare(parts: Parts, actor: Actor, new: schemas.NewRun, run: str) -> Prepar
         version=pipeline.version,
         params=params.model_dump(mode="json"),
         function_key=catalog.function_key(pipeline, params),
-        out=out_of(parts, run),
+        out=out_of(parts, actor, new, run),
         inputs={"roots": shown, "include": list(new.include), "exclude": list(new.exclude)},
         models=pipeline.models(params),
         splits=pipeline.splits(),
@@ -91,16 +92,33 @@ def prepare(parts: Parts, actor: Actor, new: schemas.NewRun, run: str) -> Prepar
         owner=actor.user.id,
         shared_with=new.group,
     )
+    if any(root.path.rstrip("/") == spec.out for root in roots):
+        message = f"The results would lie among the inputs in {spec.out}."
+        raise InputsInvalid(message, hint="Name another place for them; a folder below is fine.")
     scan = Scan(
-        roots=roots, include=new.include, exclude=new.exclude, accepts=tuple(pipeline.accepts)
+        roots=roots,
+        include=new.include,
+        exclude=new.exclude,
+        accepts=tuple(pipeline.accepts),
+        out=spec.out,
     )
     return Prepared(spec, scan, shares)
 
 
-def out_of(parts: Parts, run: str) -> str:
-    """The URL of the folder in which the results of a run of the server go."""
-    store = parts.settings.store
-    return f"{store}/{run}" if store else file_uri(parts.outputs / run)
+def out_of(parts: Parts, actor: Actor, new: schemas.NewRun, run: str) -> str:
+    """The URL of the folder in which the results of a run of the server go.
+
+    Raises:
+        NotAllowed, OutputInUse: Not into the one that was named.
+    """
+    if new.out is None:
+        store = parts.settings.store
+        return f"{store}/{run}" if store else file_uri(parts.outputs / run)
+    place = buckets.place_of_results(parts.settings, new.out)
+    if parts.runs.is_taken(place, actor.user.id):
+        message = f"Results of somebody else's run lie in {place}, or around it."
+        raise OutputInUse(message, hint="Name another folder.")
+    return place
 
 
 def plan(prepared: Prepared) -> schemas.RunPlan:

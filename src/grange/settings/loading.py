@@ -47,6 +47,7 @@ class Settings:
     sessions: str
     shares: str | None
     buckets: str | None
+    out_buckets: str | None
     store: str | None
     commands: str
     quota_bytes: int

@@ -154,6 +154,13 @@ SETTINGS: tuple[Setting, ...] = (
         "Buckets, or folders in them, that people may use as inputs on the server, with commas.",
     ),
     Setting(
+        "out_buckets",
+        Kind("buckets", "URLs such as s3://bucket/folder, with commas between", kinds.buckets),
+        None,
+        "none",
+        "Buckets, or folders in them, where people may have results of the server's runs put.",
+    ),
+    Setting(
         "store",
         Kind("bucket", "a URL such as s3://bucket/folder", kinds.bucket),
         None,

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 # What this machine remembers of servers, below the home.
 KNOWN_FILE = "client.db"
+# What was asked of servers and is not done, where the results come to no folder of this machine.
+ORDERS_FOLDER = "orders"
 
 
 @contextmanager
@@ -26,6 +28,6 @@ def open_site(settings: Settings) -> Iterator[RemoteSite]:
     with open_client(settings) as client:
         known = Known(settings.home / KNOWN_FILE)
         try:
-            yield RemoteSite(client, known)
+            yield RemoteSite(client, known, settings.home / ORDERS_FOLDER)
         finally:
             known.close()

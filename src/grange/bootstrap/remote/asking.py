@@ -22,11 +22,10 @@ from grange.errors import (
     ParameterInvalid,
     PipelineNotFound,
     RunNotFound,
-    UsageError,
 )
 from grange.runs.inputs import Root, Scan, find_roots
 from grange.storage import uri_path
-from grange.storage.s3urls import is_s3
+from grange.storage.s3urls import is_s3, parse_s3
 
 if TYPE_CHECKING:
     from grange.bootstrap.remote.order import Order
@@ -54,32 +53,33 @@ class Asked:
     pipeline: Pipeline
     roots: Sequence[Root]
     scan: Scan
-    out: Path
+    out: str  # the path of a folder of this machine, or the URL of a bucket's
+    kept: Path  # where the order is kept that asks for this
 
 
-def look_at(client: Client, request: RunRequest) -> Asked:
+def look_at(client: Client, request: RunRequest, kept: Path) -> Asked:
     """Check what can be checked here, and find the inputs. Nothing is written.
+
+    Orders whose results come to no folder of this machine are kept below `kept`.
 
     Raises:
         PipelineNotFound: The server has no such pipeline.
         InputsInvalid: An input names nothing.
     """
     cwd = Path(request.cwd or Path.cwd())
-    if is_s3(request.out):
-        message = "Results of a server are brought to a folder of this machine, not to a bucket."
-        raise UsageError(message, hint="Name a folder as --out, or work without the server.")
-    out = Path(place_of(request.out, cwd))
+    out = place_of(request.out, cwd)
     pipeline = _pipeline(client, request.pipeline)
     roots = _bucket_roots(request) or find_roots(request.inputs, cwd=str(cwd))
-    check_out(str(out), [root.path for root in roots])
+    check_out(out, [root.path for root in roots], is_here=False)
     scan = Scan(
         roots=[root for root in roots if not is_s3(root.path)],
         include=request.include,
         exclude=request.exclude,
         accepts=pipeline.accepts,
-        out=str(out),
+        out=out,
     )
-    return Asked(request=request, pipeline=pipeline, roots=roots, scan=scan, out=out)
+    beside = orders.folder_of(out, client.server, kept)
+    return Asked(request=request, pipeline=pipeline, roots=roots, scan=scan, out=out, kept=beside)
 
 
 def unfinished(client: Client, asked: Asked) -> tuple[Order, Run | None]:
@@ -89,7 +89,7 @@ def unfinished(client: Client, asked: Asked) -> tuple[Order, Run | None]:
         OutputInUse: The folder waits for the results of another request.
     """
     digest = orders.fingerprint(asked.request, [root.shown for root in asked.roots])
-    order = orders.read_order(asked.out)
+    order = orders.read_order(asked.kept)
     if order is None or order.server != client.server:
         return orders.new_order(client.server, digest), None
     run = _run_of(client, order)
@@ -166,6 +166,7 @@ def _new_run(
         priority=request.priority,
         group=group,
         needs=NewNeeds(**request.needs) if request.needs else None,
+        out=parse_s3(request.out).url if is_s3(request.out) else None,
     )
 
 
@@ -254,7 +255,7 @@ def _send(client: Client, known: Known, asked: Asked, order: Order, told: Told) 
             "The inputs hold no file to work on.",
             hint="Check the folder, and what --include and --exclude leave of it.",
         )
-    orders.write_order(asked.out, order)
+    orders.write_order(asked.kept, order)
     name = ", ".join(Path(root.path).name or root.path for root in asked.roots)
     folder = client.files.make_folder(NewFolder(name=_title(name)), key=order.key("folder")).id
     sender = Sender(client.connection, known, folder, told=_Teller(told))

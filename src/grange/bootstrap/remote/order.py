@@ -17,6 +17,7 @@ from pathlib import Path
 
 from grange.errors import SettingInvalid
 from grange.runs.models import RunRequest
+from grange.storage.s3urls import is_s3
 
 # Beside the results, in the folder that stores leave alone.
 FOLDER = ".grange"
@@ -51,6 +52,16 @@ def fingerprint(request: RunRequest, roots: list[str]) -> str:
     if not request.needs:
         del asked["needs"]
     return sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def folder_of(out: str, server: str, kept: Path) -> Path:
+    """The folder that an order is kept in: that of its results, or one below `kept`.
+
+    Of results that go to a bucket nothing is written there by this machine.
+    """
+    if not is_s3(out):
+        return Path(out)
+    return kept / sha256(f"{server}\0{out}".encode()).hexdigest()[:32]
 
 
 def read_order(out: Path) -> Order | None:

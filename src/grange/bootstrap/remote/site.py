@@ -14,11 +14,13 @@ from grange.bootstrap.remote import asking, views
 from grange.bootstrap.remote import order as orders
 from grange.bootstrap.remote.bringing import Bringer
 from grange.bootstrap.remote.watching import watch
+from grange.bootstrap.results import store_of
 from grange.core.events import RunEnded
 from grange.core.states import RunState
 from grange.errors import ItemNotFound, UsageError
 from grange.runs.models import RunPlan, RunSpec, Submitted
-from grange.storage import file_uri, uri_path
+from grange.storage import uri_path
+from grange.storage.s3urls import is_s3
 
 if TYPE_CHECKING:
     from grange.client.api import Client
@@ -42,10 +44,14 @@ def _ignore(_: object) -> None:
 class RemoteSite:
     """The runs of a server, as its user sees them."""
 
-    def __init__(self, client: Client, known: Known) -> None:
-        """Use `open_site`, which logs in too."""
+    def __init__(self, client: Client, known: Known, kept: Path) -> None:
+        """Use `open_site`, which logs in too. Below `kept` lies what was asked for and is not done.
+
+        That is so for results that go to buckets; of others it lies beside them.
+        """
         self._client = client
         self._known = known
+        self._kept = kept
 
     @property
     def server(self) -> str:
@@ -54,7 +60,7 @@ class RemoteSite:
 
     def plan(self, request: RunRequest) -> RunPlan:
         """What the request would do. Inputs are counted here; parameters are checked at submit."""
-        asked = asking.look_at(self._client, request)
+        asked = asking.look_at(self._client, request, self._kept)
         number, size, examples = 0, 0, []
         for item in asked.scan:
             if number < EXAMPLES:
@@ -67,7 +73,7 @@ class RemoteSite:
             version=asked.pipeline.version,
             params={**given, **request.params},
             function_key="",
-            out=file_uri(asked.out),
+            out=store_of(asked.out),
             inputs={"roots": [root.shown for root in asked.roots]},
         )
         skipped = dict(asked.scan.skipped)
@@ -91,14 +97,14 @@ class RemoteSite:
         until its results are all there.
         """
         with self._patiently():
-            asked = asking.look_at(self._client, request)
+            asked = asking.look_at(self._client, request, self._kept)
             order, run = asking.unfinished(self._client, asked)
             resumed = run is not None
             if run is None:
-                orders.write_order(asked.out, order)
+                orders.write_order(asked.kept, order)
                 run = asking.submit(self._client, self._known, asked, order, told)
-                orders.write_order(asked.out, orders.with_run(order, run.id))
-            self._known.keep_place(self.server, run.id, file_uri(asked.out))
+                orders.write_order(asked.kept, orders.with_run(order, run.id))
+            self._known.keep_place(self.server, run.id, store_of(asked.out))
             skipped = dict(asked.scan.skipped)
             return Submitted(run=self._view(run), resumed=resumed, skipped=skipped)
 
@@ -121,7 +127,7 @@ class RemoteSite:
                 view = self.unpause(view.id)
             out = self._wanted_at(view)
             if out is None:
-                return self.follow(view.id, observer=observer, stop=stop)
+                return self._follow_to_bucket(view, observer, stop)
             with closing(Bringer(self._client, self._known, view.id, out)) as bringer:
                 watch(self._client, view, observer, stop, bringer=bringer)
                 view = self.find_run(view.id)
@@ -232,8 +238,17 @@ class RemoteSite:
     def _item_url(self, run: str, item: int) -> str:
         return f"{self._api}/runs/{run}/items/{item}"
 
+    def _follow_to_bucket(
+        self, view: RunView, observer: Observer, stop: threading.Event
+    ) -> RunView:
+        """Nothing has to be brought: the server puts the results where they are wanted."""
+        view = self.follow(view.id, observer=observer, stop=stop)
+        if is_s3(view.out) and view.state.is_finished():
+            orders.drop_order(orders.folder_of(view.out, self.server, self._kept))
+        return view
+
     def _view(self, run: Run) -> RunView:
-        place = self._known.place(self.server, run.id)
+        place = run.out or self._known.place(self.server, run.id)
         return views.run_view(run, out=place or f"{self._api}/runs/{run.id}/outputs")
 
     def _wanted_at(self, view: RunView) -> Path | None:

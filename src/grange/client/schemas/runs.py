@@ -90,6 +90,7 @@ class NewRun(Request):
     priority: Annotated[int, Field(ge=-100, le=100)] = 0
     group: Id | None = None  # whose members may look at it too
     needs: NewNeeds | None = None
+    out: PathText | None = None  # a bucket's folder for the results, as in `s3://bucket/folder`
 
 
 class RunChange(Request):
@@ -138,6 +139,7 @@ class Run(Answer):
     skipped: dict[str, int] = Field(default_factory=dict)
     resumed: bool = False
     waits: str = ""
+    out: str = ""  # the bucket's folder that was named for the results
 
 
 class RunPlan(Answer):

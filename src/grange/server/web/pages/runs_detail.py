@@ -174,9 +174,13 @@ def act(desk: DeskOf, ref: str, action: str, _form: Sent) -> Response:
 def _question(run: schemas.Run, action: str) -> Question:
     """What is asked, and what will be lost."""
     t = texts()
-    losses = [t.n("runs.ask.cancel_items", left_of(run))]
+    losses, stays = [t.n("runs.ask.cancel_items", left_of(run))], ""
     if action == "delete":
-        losses = [t("runs.ask.delete_account"), t.n("runs.ask.delete_outputs", run.counts.done)]
+        losses = [t("runs.ask.delete_account")]
+        if run.out:
+            stays = t("runs.settings.delete_stays", out=run.out)
+        else:
+            losses.append(t.n("runs.ask.delete_outputs", run.counts.done))
     return Question(
         title=t(f"runs.ask.{action}", name=run.name or run.id),
         text=t(f"runs.ask.{action}_text"),
@@ -184,6 +188,7 @@ def _question(run: schemas.Run, action: str) -> Question:
         path=f"/runs/{run.id}/{action}",
         back=f"/runs/{run.id}",
         losses=tuple(losses),
+        stays=stays,
     )
 
 

@@ -55,6 +55,7 @@ def new_run_page(
             *(str(one) for one in shares.listed(parts.settings.shares)),
             *buckets.listed(parts.settings.buckets),
         ],
+        places=buckets.listed(parts.settings.out_buckets),
         groups=_groups(parts, actor),
         retries=parts.settings.retries,
         most={"cores": MOST_CORES, "gpus": MOST_GPUS},

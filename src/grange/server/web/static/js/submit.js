@@ -303,6 +303,7 @@ function request() {
     name: form.elements.name.value.trim(),
     ...(form.retries.value === "" ? {} : { retries: Number(form.retries.value) }),
     ...(limit > 0 ? { timeout_seconds: limit } : {}),
+    ...(form.out?.value.trim() ? { out: form.out.value.trim() } : {}),
     ...(form.group?.value ? { group: form.group.value } : {}),
     ...needs(),
   };
