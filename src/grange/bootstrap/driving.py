@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from grange.bootstrap.embedded import Site, environment, open_runs
 from grange.bootstrap.engines import Standing
 from grange.core.states import RunState
-from grange.errors import GrangeError, RunBusy, RunEnded
+from grange.errors import GrangeError, RunBusy, RunEnded, StoreUnreachable
 from grange.runs.activity import ActivityWriter
 from grange.telemetry.drive import counted
 
@@ -42,6 +42,8 @@ LOOK_SECONDS = 0.5
 # lease, so that runs go on soon after whatever was in their way.
 FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
+# What passes by itself is looked for more often: a look is one small request.
+AWAY_PAUSE_SECONDS = 10.0
 
 
 @contextmanager
@@ -185,7 +187,9 @@ class Shift:
 
     def _put_off(self, run: RunView, error: Exception) -> None:
         before = self._pauses.get(run.id)
-        seconds = min(2 * before.seconds, LONGEST_PAUSE_SECONDS) if before else FIRST_PAUSE_SECONDS
+        is_away = isinstance(error, StoreUnreachable)
+        longest = AWAY_PAUSE_SECONDS if is_away else LONGEST_PAUSE_SECONDS
+        seconds = min(2 * before.seconds, longest) if before else FIRST_PAUSE_SECONDS
         self._pauses[run.id] = _Pause(time.monotonic() + seconds, seconds)
         note = str(error) if isinstance(error, GrangeError) else f"Something unforeseen: {error!r}"
         log.warning("run %s: %s", run.id, note, exc_info=not isinstance(error, GrangeError))

@@ -30,6 +30,7 @@ from grange.runs.driving import Grip
 from grange.runs.linking import Link
 from grange.runs.outcomes import Concluded, Publication
 from grange.runs.progress import Pace
+from grange.runs.reaching import Reach, check_buckets
 from grange.runs.runreport import RunReport
 from grange.runs.sharing import Claim, Shared, weight
 
@@ -74,6 +75,7 @@ class Dispatcher:
         self._shape = shape(driven.job.needs)
         self._pace = Pace(driven, observer)
         self._link = Link(engine, driven, observer)
+        self._reach = Reach(driven.places)
         # Whether there is more to give out than fits, and whether nothing fits at all.
         self._hungry, self._full = True, False
         # Whether anything has come back lately.
@@ -109,8 +111,9 @@ class Dispatcher:
                 return self._leave()
             return self._end(stop)
         except BaseException as error:
-            # What is out is worth waiting for, unless nothing can be done with it.
-            going_on = self._driven.lasting and not isinstance(error, StoreError)
+            # What is out is worth waiting for, unless nothing can be done with it, ever.
+            passes = not isinstance(error, StoreError) or isinstance(error, StoreUnreachable)
+            going_on = self._driven.lasting and passes
             note = str(error) if isinstance(error, StoreError) else ""
             self._let_go(going_on=going_on, note=note)
             raise
@@ -127,9 +130,7 @@ class Dispatcher:
 
     def _try_store(self) -> None:
         """Find out what the store refuses before every item fails by it."""
-        token = staging_token(self._driven.id, 0, 0)
-        self._driven.store.staging(token)
-        self._driven.store.discard(token)
+        self._driven.store.check(staging_token(self._driven.id, 0, 0))
 
     def _raise_halt(self) -> None:
         if self._halted is not None:
@@ -163,7 +164,8 @@ class Dispatcher:
         begun = {one.task for one in self._engine.workers() if one.task is not None}
         wanting = bool(self._driven.flying) or self._full
         quiet = wanting and not begun and not self._heard
-        self._hold(now, note=self._link.look(quiet=quiet))
+        away = self._reach.look(heard=self._heard or not self._driven.flying, now=now)
+        self._hold(now, note=self._link.look(quiet=quiet, away=away))
         self._heard = False
         if self._driven.lasting:
             self._driven.begun |= begun & self._driven.flying.keys()
@@ -245,10 +247,21 @@ class Dispatcher:
         kind = _HALTING.get(code)
         if outcome.failure is None or kind is None:
             return outcome
-        if kind is StoreUnreachable and self._driven.lasting:
+        if kind is StoreUnreachable and self._driven.lasting and self._reaches_buckets(outcome):
             return outcome
         self._halt(kind(outcome.failure.message))
         return replace(outcome, state=OutcomeState.RETURNED)
+
+    def _reaches_buckets(self, outcome: Outcome) -> bool:
+        """Whether the buckets are reached from here, so that it is one machine that doesn't."""
+        if isinstance(self._halted, StoreUnreachable):
+            return False
+        claimed = self._driven.flying.get(outcome.task)
+        try:
+            check_buckets([self._driven.job.store, claimed.task.uri if claimed else ""])
+        except StoreUnreachable:
+            return False
+        return True
 
     def _halt(self, error: StoreError) -> None:
         """Stop for a reason that passes, or that somebody has to see to."""

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select, update
 
@@ -30,6 +31,10 @@ from grange.errors import (
 from grange.runs.tables import Record, items, runs, tasks
 from grange.storage import Store, Stored, file_uri, open_store, seal, uri_path
 from grange.storage.arrivals import Arrival, Arrivals
+from grange.storage.s3urls import is_s3
+
+if TYPE_CHECKING:
+    from grange.runs.bucketsource import BucketSource
 
 CHUNK_BYTES = 1 << 20
 # So many parts are told at once; an item may have a hundred thousand.
@@ -125,12 +130,20 @@ class Handing:
 
         return self._database.transact(work)
 
-    def source(self, held: Held) -> Source:
+    def source(self, held: Held) -> Source | BucketSource:
         """The attempt's input, which was found unchanged just now.
 
         Raises:
             InputMissing, InputUnreadable, InputChanged: As they say.
+            StoreUnreachable: Its bucket is away.
         """
+        if is_s3(held.uri):
+            # Most servers never need what this imports.
+            from grange.runs.bucketsource import BucketSource
+
+            there = BucketSource(held.path, held.uri, held.size, held.mtime_ns)
+            there.find()
+            return there
         source = Source(held)
         os.close(source.open())
         return source

@@ -24,14 +24,15 @@ class Link:
         self._said = ""
         self._quiet_since: float | None = None
 
-    def look(self, *, quiet: bool) -> str | None:
+    def look(self, *, quiet: bool, away: str = "") -> str | None:
         """The note that the run should carry from now on; None while the last one holds.
 
-        `quiet` says that there is work to do, and that nobody was seen or heard to do any.
+        `quiet` says that there is work to do, and that nobody was seen or heard to do any;
+        `away` in words what workers wait for.
         """
         now = time.time()
         self._quiet_since = (self._quiet_since or now) if quiet else None
-        trouble = self._trouble(now)
+        trouble = self._trouble(now, away)
         if trouble == self._said:
             return None
         self._said = trouble
@@ -39,10 +40,10 @@ class Link:
         self._observer(RunNote(run=self._driven.id, text=text))
         return trouble
 
-    def _trouble(self, now: float) -> str:
+    def _trouble(self, now: float, away: str) -> str:
         health = self._engine.health()
         if health is None:
-            return ""
+            return away
         if health.state == "down":
             if now - health.since < PATIENCE_SECONDS and not self._said:
                 return ""
@@ -51,6 +52,8 @@ class Link:
             # What says why may end with a question.
             end = "" if why.endswith("?") else "."
             return f"The workers can't be reached{why}{end} The run goes on when they can."
+        if away:
+            return away
         if self._quiet_since is not None and now - self._quiet_since >= PATIENCE_SECONDS:
             needed = words(self._driven.job.needs)
             return f"No worker has begun: none is free, or none has what a task needs ({needed})."

@@ -29,6 +29,7 @@ from grange.runs.models import (
     RunView,
     Submitted,
 )
+from grange.runs.reaching import check_reached
 from grange.runs.reads import Reads
 
 if TYPE_CHECKING:
@@ -177,8 +178,12 @@ class Runs(Reads):
             RunBusy: Somebody else works on it.
             RunEnded: There is nothing left to do.
             StoreFull, DatabaseFull: There is no room.
+            StoreUnreachable: A bucket is away; where that is known at once, nothing was touched.
             WorkerStartFailed: Workers can't be started.
         """
+        if run.note and run.state is not RunState.CANCELLING:
+            # It could not go on before: as long as that is so, its note is to stay.
+            check_reached(run)
         if run.state is RunState.CANCELLING and not self._engine:
             # Its driver died before it had called everything off.
             self._cancel_here(run)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -10,13 +12,15 @@ from enum import StrEnum
 from pathlib import Path
 
 from grange.core.tasks import Job, job_from_json, job_to_json
-from grange.errors import GrangeError
+from grange.errors import GrangeError, StoreUnreachable
 from grange.storage import file_uri
 from grange.storage.s3client import S3Client, is_s3, parse_s3
 from grange.worker.station.home import PRIVATE, Home
 from grange.worker.station.mounts import Mounts
 
 _KNOWN_JOBS = 64
+# A bucket that could not be reached is tried again after this: until then the server takes all.
+_DOUBT_SECONDS = 60.0
 
 
 class Way(StrEnum):
@@ -50,6 +54,7 @@ class Routes:
         self._home = home
         self._mounts = mounts
         self._known: OrderedDict[str, Route] = OrderedDict()
+        self._doubted: dict[str, float] = {}
 
     def of(self, job: Job) -> Route:
         """The way for this job; the same object as long as the job says the same.
@@ -63,7 +68,8 @@ class Routes:
         if not route.is_mounted:
             self._keep(route)
         while len(self._known) > _KNOWN_JOBS:
-            self._known.popitem(last=False)
+            run, _ = self._known.popitem(last=False)
+            self._doubted.pop(run, None)
         return route
 
     def known(self, run: str) -> Route | None:
@@ -73,7 +79,8 @@ class Routes:
     def found(self, job: Job) -> Route | None:
         """The way for this job, if it was found before. Looks at no disk."""
         known = self._known.get(job.run)
-        return known if known is not None and known.job == job else None
+        is_sure = time.monotonic() < self._doubted.get(job.run, math.inf)
+        return known if known is not None and known.job == job and is_sure else None
 
     def forget(self) -> None:
         """Find all ways anew: what is mounted has changed."""
@@ -113,7 +120,7 @@ class Routes:
         store = mounts.uri_here(job.store, write=True)
         outputs = Way.MOUNT
         if store is None:
-            outputs = Way.BUCKET if _reaches(job.store) else Way.SERVER
+            outputs = Way.BUCKET if self._reaches(job) else Way.SERVER
             store = file_uri(home.store(job.run))
         logs = mounts.writable_path(job.logs)
         pipeline = mounts.here_path(job.pipeline) if job.pipeline.startswith("/") else None
@@ -126,13 +133,16 @@ class Routes:
         )
         return Route(job, local, outputs, carries_logs=logs is None)
 
-
-def _reaches(store: str) -> bool:
-    """Whether this machine has what it takes to speak to the bucket itself."""
-    if not is_s3(store):
-        return False
-    try:
-        S3Client(parse_s3(store).bucket).check()
-    except GrangeError:
-        return False
-    return True
+    def _reaches(self, job: Job) -> bool:
+        """Whether this machine has what it takes to speak to the bucket itself, just now."""
+        self._doubted.pop(job.run, None)
+        if not is_s3(job.store):
+            return False
+        try:
+            S3Client(parse_s3(job.store).bucket, is_short=True).check()
+        except StoreUnreachable:
+            self._doubted[job.run] = time.monotonic() + _DOUBT_SECONDS
+            return False
+        except GrangeError:
+            return False
+        return True
