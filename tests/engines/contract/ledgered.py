@@ -183,15 +183,14 @@ class Twice:
 class Late:
     """Holds every third first attempt back until its lease is long over."""
 
-    SECONDS = 8.0
-
-    def __init__(self) -> None:
+    def __init__(self, lease_seconds: float) -> None:
+        self._seconds = 1.4 * lease_seconds
         self._held: list[tuple[float, Outcome]] = []
 
     def __call__(self, came: list[Outcome]) -> list[Outcome]:
         now = time.monotonic()
         through = [one for one in came if one.task % 3 or one.epoch > 1]
-        self._held += [(now + self.SECONDS, one) for one in came if one not in through]
+        self._held += [(now + self._seconds, one) for one in came if one not in through]
         due = [one for at, one in self._held if at <= now]
         self._held = [one for one in self._held if one[0] > now]
         return [*through, *due]

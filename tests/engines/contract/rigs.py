@@ -12,6 +12,7 @@ from grange.core.ids import new_id
 from grange.core.resources import Needs
 from grange.core.tasks import Batch, Job, Outcome, OutcomeState, Task
 from grange.engines import Engine, make_engine
+from tests.engines.contract.doubling import Doubling
 from tests.engines.rig import PATIENCE_SECONDS, Rig, is_alive, wait_for
 
 LEASE_SECONDS = 60.0
@@ -23,6 +24,8 @@ class ContractRig(Rig):
     name = "local"
     # The shortest lease that signs of life are frequent enough for.
     shortest_lease_seconds = 2.0
+    # Whether `workers` names those too that have nothing to do.
+    shows_idle = True
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -119,6 +122,10 @@ class ContractRig(Rig):
         )
         return task, mark
 
+    def shown(self, workers: int, *, busy: int) -> int:
+        """How many workers are to be seen, when so many of so many are busy."""
+        return workers if self.shows_idle else busy
+
     def silence(self, engine: Engine, seconds: float = 0.5) -> None:
         """See that nothing more comes back."""
         assert [] == engine.collect(seconds)
@@ -170,10 +177,13 @@ class RabbitRig(ContractRig):
     """Engines over a broker; their workers are stations, which are real programs that go on."""
 
     name = "rabbit"
-    # Stations give a sign of life every two seconds.
-    shortest_lease_seconds = 6.0
+    # Stations with such a lease give a sign of life after about a fifth of it.
+    shortest_lease_seconds = 4.5
+    shows_idle = False
     url = ""
     site = ""
+    # What sends all messages again, where they come twice.
+    doubling: Doubling | None = None
 
     def make(
         self, *, workers: int = 1, lease_seconds: float = LEASE_SECONDS, run: str = ""
@@ -195,4 +205,9 @@ def needs_of(workers: int) -> Needs:
     return Needs(labels=(f"slots-{workers}",))
 
 
-RIGS: dict[str, type[ContractRig]] = {"local": ContractRig, "rabbit": RabbitRig, "ray": RayRig}
+RIGS: dict[str, type[ContractRig]] = {
+    "local": ContractRig,
+    "ray": RayRig,
+    "rabbit": RabbitRig,
+    "rabbit-twice": RabbitRig,
+}

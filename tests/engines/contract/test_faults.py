@@ -33,16 +33,16 @@ def hand(rig: ContractRig, sqlite_url: str) -> Iterator[Hand]:
 
 @pytest.mark.parametrize(
     "carrier",
-    [Twice, Late, lambda: never, lambda: Shuffled(7)],
+    [lambda _: Twice(), Late, lambda _: never, lambda _: Shuffled(7)],
     ids=["twice", "late", "never", "out of order"],
 )
 def test_each_input_is_done_once_however_outcomes_travel(
-    rig: ContractRig, hand: Hand, carrier: Callable[[], Carrier]
+    rig: ContractRig, hand: Hand, carrier: Callable[[float], Carrier]
 ) -> None:
     """Outcomes come twice, late, never or out of order: every output is there, whole and once."""
     run = LedgeredRun(rig, hand, [LEAVE_A_FILE] * 40)
     engine = rig.make(workers=2)
-    run.carry = carrier()
+    run.carry = carrier(rig.shortest_lease_seconds)
 
     run.finish(engine)
 
