@@ -25,7 +25,7 @@ if URL in os.environ:
     dramatiq.set_broker(RabbitmqBroker(url=os.environ[URL]))
 
 
-@dramatiq.actor
+@dramatiq.actor  # type: ignore[untyped-decorator]
 def noop() -> None:
     count(Path(os.environ[TALLY]))
 
