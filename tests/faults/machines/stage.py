@@ -275,10 +275,19 @@ class Machines(Stage):
             assert time.monotonic() < deadline, f"{rows}\n{self.said()}"
             time.sleep(0.1)
         # Workers that come too late tidy up once they know that their run is over.
-        while time.monotonic() < deadline and any(
-            (run.out / ".grange").exists() for run in self.acknowledged
-        ):
-            time.sleep(0.1)
+        until(self._is_idle, "the end of what nobody waits for", seconds=seconds)
+        until(self._is_tidy, "the end of what was staged", seconds=seconds)
+
+    def _is_idle(self) -> bool:
+        answer = self.ask("GET", "/workers")
+        standing = answer.json()["items"] if answer is not None else []
+        here = [one for one in standing if one["name"] in self.staff]
+        return bool(here) and not any(
+            one["busy"] + one["held"] for one in here if one["presence"] == "up"
+        )
+
+    def _is_tidy(self) -> bool:
+        return not any((run.out / ".grange").exists() for run in self.acknowledged)
 
     def unfinished(self) -> int:
         """How many runs have no end yet, as the ledger has it."""
