@@ -19,7 +19,6 @@ from sqlalchemy import (
     Integer,
     TextClause,
     Update,
-    text,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -59,6 +58,12 @@ _PREPARED: WeakKeyDictionary[Insert | Update, _Prepared] = WeakKeyDictionary()
 _TOGETHER: WeakKeyDictionary[Insert | Update, _Together] = WeakKeyDictionary()
 
 
+class _Listed(TextClause):
+    """A text that never comes again: SQLAlchemy would keep the last hundreds of them."""
+
+    inherit_cache = False
+
+
 def among(column: Column[Any], numbers: Collection[int]) -> ColumnElement[bool] | TextClause:
     """The condition that a column of whole numbers is one of these.
 
@@ -69,7 +74,7 @@ def among(column: Column[Any], numbers: Collection[int]) -> ColumnElement[bool] 
         return column == next(iter(numbers))
     name = f"{column.table.name}.{column.name}"
     listed = ",".join([str(int(number)) for number in numbers]) or "NULL"
-    return text(f"{name} IN ({listed})")
+    return _Listed(f"{name} IN ({listed})")
 
 
 def execute_many(

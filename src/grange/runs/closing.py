@@ -73,7 +73,7 @@ def write_files(
     items = walking.iterate_items(database, driven.number)
     if grip is not None:
         items = _kept(database, driven, grip, items)
-    # Of a million items, each look costs half a minute: both files are made of one.
+    # Both are made of one look: at a million items, each takes a good part of a minute.
     seen = Survey.of(run)
     write_manifests(driven.store, run, seen.along(items), software())
     write_report(driven.store, run, seen, queries.failures(database, driven.number))
