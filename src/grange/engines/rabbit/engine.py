@@ -43,7 +43,7 @@ HEARD_SECONDS = 2.0
 # collected the ledger is written to, which costs about as much for one as for a hundred.
 MANY_OUT = 64
 COMPANY_SECONDS = 0.02
-MOST_COMPANY = 2048
+MOST_COMPANY = 256
 # Attempts named in one message to stations.
 ABANDON_AT_ONCE = 5000
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -16,6 +17,9 @@ from grange.errors import BrokerMessageInvalid, BrokerUnreachable
 GONE_SECONDS = 30.0
 # A message to a driver has so many outcomes at most.
 OUTCOMES_AT_ONCE = 1000
+# That a message was taken waits so long for what comes of it: of short tasks one report tells
+# both, and the broker's disk is waited for once.
+COMPANY_SECONDS = 0.02
 
 
 class Reporter:
@@ -28,6 +32,8 @@ class Reporter:
         self._session = session
         self._names = names
         self._gone: dict[str, float] = {}  # runs without a queue, since when
+        # By run: messages that were taken, which is still to be said.
+        self._taken: dict[str, dict[str, asyncio.Future[bool]]] = {}
 
     async def taken(self, run: str, message: str) -> bool:
         """Say that a message was taken. False when nobody waits for that any more.
@@ -35,8 +41,12 @@ class Reporter:
         Raises:
             BrokerUnreachable: Nobody knows whether it came there.
         """
-        report = Report(self._station, self._session, taken=(message,))
-        return await self._send(run, pack_report(report))
+        said: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._taken.setdefault(run, {})[message] = said
+        await asyncio.wait({said}, timeout=COMPANY_SECONDS)
+        if not said.done() and message in self._taken.get(run, ()):
+            await self._report(run, ())
+        return await said
 
     async def ended(self, run: str, outcomes: Sequence[Outcome]) -> bool:
         """Say what came of tasks. False when nobody will ever read it, because the run is over.
@@ -51,14 +61,14 @@ class Reporter:
 
     async def _ended(self, run: str, outcomes: tuple[Outcome, ...]) -> bool:
         try:
-            body = pack_report(Report(self._station, self._session, outcomes=outcomes))
+            sent = await self._report(run, outcomes)
         except BrokerMessageInvalid as error:
             half = len(outcomes) // 2
             if not half:
                 return await self._ended(run, (_too_long(outcomes[0], error),))
             first = await self._ended(run, outcomes[:half])
             return await self._ended(run, outcomes[half:]) and first
-        if await self._send(run, body):
+        if sent:
             self._gone.pop(run, None)
             return True
         since = self._gone.setdefault(run, time.monotonic())
@@ -66,6 +76,25 @@ class Reporter:
             message = f"There is no queue for the outcomes of run {run} at the message broker."
             raise BrokerUnreachable(message)
         return False
+
+    async def _report(self, run: str, outcomes: tuple[Outcome, ...]) -> bool:
+        """Say all that there is to say."""
+        taken = self._taken.pop(run, {})
+        wanted = True
+        try:
+            report = Report(self._station, self._session, tuple(taken), outcomes)
+            wanted = await self._send(run, pack_report(report))
+        except BrokerMessageInvalid:
+            # It is told with a shorter one.
+            self._taken[run] = taken | self._taken.get(run, {})
+            taken = {}
+            raise
+        finally:
+            # If nobody knows whether that came there, beats will say it.
+            for said in taken.values():
+                if not said.done():
+                    said.set_result(wanted)
+        return wanted
 
     async def _send(self, run: str, body: bytes) -> bool:
         if self.sender is None:
