@@ -80,7 +80,8 @@ class Benches:
         given = list(workers.environment)
         if self._capacity.gpus:
             # Without one of its own a task has none, or it would be in another one's way.
-            given.append((VISIBLE, ",".join(map(str, gpus))))
+            # Indices are those of the driver, which CUDA may count otherwise.
+            given += [("CUDA_DEVICE_ORDER", "PCI_BUS_ID"), (VISIBLE, ",".join(map(str, gpus)))]
         # The program `env` becomes the worker, so that there is no process between.
         words = [f"{name}={value}" for name, value in given]
         engine = make_engine(
