@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def measure(*, quick: bool = False) -> Result:
     with tempfile.TemporaryDirectory() as name, ExitStack() as opened:
         make_files(Path(name, "inputs"), tasks)
         places = {SQLITE: f"sqlite:///{name}/home/grange.db"}
-        if postgres_there():
+        if postgres_there() and find_spec("psycopg"):
             places[POSTGRESQL] = opened.enter_context(postgres())
         for url in places.values():
             fill(url, runs)
