@@ -35,6 +35,7 @@ TASKS = 60_000
 REPETITIONS = 3
 # These take too long for all of them; their rates do not depend on how many there are.
 SHARES = {"dramatiq": 6, "celery": 30, "ray": 10, "distributed": 50}
+CONFIRMED_SHARE = 100
 TIMES_THE_BEST = 3
 
 SLEEPERS = 32
@@ -49,6 +50,7 @@ AT_MOST_MS = 10
 GRANGE = "Grange, every end on disk"
 WHOLE = "Grange, with submission, manifest and report"
 DRAMATIQ = "Dramatiq on RabbitMQ"
+CONFIRMED = "Dramatiq on RabbitMQ, each message confirmed as Grange's are"
 CELERY = "Celery on RabbitMQ, late acknowledgements"
 RAY, DASK = "Ray, without a broker", "Dask, without a broker"
 IDEAL = f"{SLEEPERS} simulated workers, tasks that sleep {SLEEP_MS} ms"
@@ -113,6 +115,9 @@ def _rates(result: Result, url: str, place: Path, *, quick: bool) -> None:
             part = number // SHARES[module]
             words = [_MODULES[module], url] if module in _MODULES else ["brokered", module, ""]
             contestants[name] = partial(in_child, *words, part)
+    if DRAMATIQ in contestants:
+        part = number // CONFIRMED_SHARE
+        contestants[CONFIRMED] = partial(in_child, _MODULES["dramatiq"], url, part, "confirmed")
     found = in_turn(contestants, repetitions=1 if quick else REPETITIONS)
     rates = {
         name: [one["tasks"] / one["seconds"] for one in answers] for name, answers in found.items()

@@ -30,12 +30,15 @@ def noop() -> None:
     count(Path(os.environ[TALLY]))
 
 
-def run(url: str, tasks: str) -> dict[str, float]:
-    """Send so many; the clock starts when both processes have done some."""
+def run(url: str, tasks: str, confirmed: str = "") -> dict[str, float]:
+    """Send so many; the clock starts when both processes have done some.
+
+    With a third word each call waits until the broker has the message on its disk.
+    """
     number = int(tasks)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        broker = RabbitmqBroker(url=url)
+        broker = RabbitmqBroker(url=url, confirm_delivery=bool(confirmed))
         dramatiq.set_broker(broker)
         noop.broker = broker
         broker.declare_actor(noop)
