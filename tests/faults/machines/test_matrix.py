@@ -15,7 +15,7 @@ from tests.faults.machines.table import FAULTS, Fault
 from tests.worker.station.stage import until
 
 # What says the most in the least time is tested each time; the rest on demand.
-ALWAYS = {"server killed", "broker killed", "database killed"}
+ALWAYS = {"server killed", "database killed"}
 
 log = logging.getLogger("faults")
 

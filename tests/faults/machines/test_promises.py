@@ -73,6 +73,7 @@ def test_recovery_is_told_from_what_was_under_way() -> None:
     assert 0.0 == recovery_seconds([*held, _task(3, "running", "done", at=2.0), other], 3.0)
 
 
+@pytest.mark.timeout(300)
 def test_files_that_were_doctored_are_found(site: Machines, tmp_path: Path) -> None:
     """Of a real run: a byte that is another, a file that is missing, one too many, a lost run."""
     run = site.begin(4)
