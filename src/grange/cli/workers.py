@@ -174,7 +174,9 @@ def remove(
         typer.Argument(metavar="WORKER", show_default=False, help="Names or ids of workers."),
     ] = None,
     *,
-    gone: Annotated[bool, typer.Option("--gone", help="All that are gone, or were stopped.")] = False,
+    gone: Annotated[
+        bool, typer.Option("--gone", help="All that are gone, or were stopped.")
+    ] = False,
     yes: Yes = False,
     json: Json = False,
 ) -> None:
