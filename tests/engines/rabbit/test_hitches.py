@@ -13,10 +13,10 @@ from grange.core.resources import Needs
 from grange.core.tasks import OutcomeState
 from grange.engines.rabbit.engine import RabbitEngine
 from grange.engines.rabbit.line import Line
-from grange.engines.rabbit.link import Session
+from grange.engines.rabbit.link import Link, Session
 from grange.engines.rabbit.messages import Abandon
-from grange.engines.rabbit.names import Names
-from grange.errors import BrokerUnreachable
+from grange.engines.rabbit.names import Names, address
+from grange.errors import BrokerRefused, BrokerUnreachable
 from tests.brokers import Broker
 from tests.engines.rabbit.stand import PATIENCE_SECONDS, Scene, publish, until, wait
 from tests.services import PASSWORD, USER
@@ -141,6 +141,34 @@ def test_what_a_dead_station_had_leaves_room_for_others(
     until(engine.room, engine)
 
     assert {task.id for task in tasks} == set(engine._holdings._out)
+
+
+def test_a_link_ends_also_while_it_closes_a_connection(
+    rabbitmq_server: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever ends it at that moment does not wait for ever."""
+    close = Session.close
+
+    async def refuse(_: Session) -> None:
+        raise BrokerRefused("Nothing can be made here.")
+
+    async def end() -> bool:
+        closing = asyncio.Event()
+
+        async def told(self: Session) -> None:
+            closing.set()
+            await close(self)
+
+        monkeypatch.setattr(Session, "close", told)
+        where = address(rabbitmq_server.url)
+        link = Link(where, name="test", build=refuse, changed=lambda _: None)
+        keeping = asyncio.create_task(link.run())
+        await closing.wait()
+        keeping.cancel()
+        await asyncio.wait({keeping}, timeout=6.0)
+        return keeping.done()
+
+    assert asyncio.run(end())
 
 
 def _reason(engine: RabbitEngine) -> str:

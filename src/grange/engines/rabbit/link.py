@@ -150,6 +150,7 @@ class Link:
             except Exception:
                 log.exception("the connection to the message broker failed in an unforeseen way")
                 error = EngineError("Something unforeseen happened to the connection; see the log.")
+            _heed()
             self._tell(Health("down", time.time(), str(error)))
             refused = isinstance(error, BrokerRefused)
             # Not all at once, when a broker has come back.
@@ -167,6 +168,7 @@ class Link:
         try:
             with translated(self._where):
                 await asyncio.wait_for(self._build(session), BUILD_SECONDS)
+            _heed()
             self.session = session
             self._tell(Health("up", time.time()))
             yield session
@@ -221,6 +223,13 @@ async def connect(where: Address, name: str) -> Session:
             await _let_go(connection)
             raise
     return Session(connection, where)
+
+
+def _heed() -> None:
+    """End if that was asked for: what waits for a connection, or closes it, may have missed it."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _let_go(connection: AbstractConnection) -> None:
