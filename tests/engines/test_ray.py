@@ -18,7 +18,7 @@ import pytest
 from grange.core.resources import Needs
 from grange.core.tasks import Batch, Outcome, OutcomeState, Task, batch_to_json
 from grange.engines import Engine, make_engine
-from grange.engines.ray import joining
+from grange.engines.ray import dismiss, joining
 from grange.engines.ray.host import PROTOCOL, Terms, WorkerHost
 from grange.errors import EngineError, ExtraMissing, WorkerStartFailed
 from tests.engines import rays
@@ -213,6 +213,32 @@ def test_a_cluster_of_our_own_leaves_no_word_and_no_file(tmp_path: Path) -> None
     finally:
         rays.end(temporary.name)
         temporary.rmdir()
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # Ray's threads
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # and its sockets
+def test_work_goes_on_when_the_cluster_is_back(tmp_path: Path) -> None:
+    """Killed at all once: that is told as a state, and what was there is given out again."""
+    dismiss()
+    rig = RayRig(tmp_path)
+    with rays.ray_cluster(cores=2) as cluster:
+        rig.address = cluster.address
+        engine = rig.make()
+        task = GatedTask(rig)
+        rig.publish(engine, [task.task])
+        rig.turn_until(engine, task.begun.exists)
+    came = _next(engine)
+    rig.turn_until(engine, lambda: _reason(engine))
+
+    assert [OutcomeState.RETURNED] == [one.state for one in came]
+    task.open()
+    with rays.ray_cluster(cores=2, port=cluster.port):
+        task.task.epoch += 1
+        outcome = rig.do(engine, [task.task])[task.task.id]
+        engine.close()
+        dismiss()
+    assert (OutcomeState.DONE, 2) == (outcome.state, outcome.epoch)
 
 
 def _message(rig: ContractRig, task: Task) -> bytes:

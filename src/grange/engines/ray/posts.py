@@ -26,6 +26,9 @@ KEEP_SECONDS = 30.0
 PATIENCE_LEASES = 3.0
 # Actors that end so often in a row before their first report will not do better the next time.
 START_TRIES: Final = 3
+# An actor that ends may be the first that is seen of its whole cluster's end: then nobody is to
+# blame. So its end is believed after this, if the cluster is there then.
+DOUBT_SECONDS = 3.0
 
 Answer = Future[Any]
 
@@ -51,6 +54,7 @@ class Posts:
         self._giving: set[Post] = set()
         self._numbers = itertools.count(1)
         self._early_deaths = 0
+        self._doubted: list[tuple[float, Post, str]] = []
 
     def __iter__(self) -> Iterator[Post]:
         return iter(tuple(self._every))
@@ -87,7 +91,13 @@ class Posts:
             self._remove(post)
 
     def watch(self) -> None:
-        """Kill those of which nothing was heard for very long."""
+        """Kill those of which nothing was heard for very long; believe the ends of others."""
+        now = time.monotonic()
+        due = [one for one in self._doubted if one[0] <= now]
+        self._doubted = [one for one in self._doubted if one[0] > now]
+        for _, post, words in due:
+            if post in self._every:
+                self._mourn(post, words)
         limit = PATIENCE_LEASES * self._terms.lease_seconds
         for post in self:
             if post.ready and post.silent_seconds() > limit:
@@ -99,6 +109,7 @@ class Posts:
             post.lose("", blameless=True)
         self._every.clear()
         self._giving.clear()
+        self._doubted.clear()
         self._changed()
 
     # ---- work
@@ -156,7 +167,10 @@ class Posts:
             return
         error = answer.exception()
         if error is not None:
-            self._mourn(post, joining.of_actor(error))
+            # It gets nothing more meanwhile.
+            post.closing = True
+            words = joining.of_actor(error)
+            self._doubted.append((time.monotonic() + DOUBT_SECONDS, post, words))
             return
         data = json.loads(answer.result())
         if data["protocol"] != PROTOCOL:
