@@ -23,6 +23,12 @@ ORDER = (
     "upload",
     "wildlife",
     "longvideo",
+    "carrying",
+    "brokered",
+    "fed",
+    "million",
+    "databases",
+    "scaling",
 )
 
 INTRODUCTION = """\
