@@ -75,7 +75,7 @@ test-ray: install ## Test the engine for Ray on a cluster of its own, which take
 
 .PHONY: test-faults
 test-faults: install ## Do every fault to a site of several machines, which takes half an hour
-	$(BIN)/pytest tests/faults/machines tests/faults/test_upgrades.py --timeout 300
+	$(BIN)/pytest -m faults --timeout 300
 
 # The seed of an earlier soak does the same things in the same order: make soak SEED=42
 MINUTES ?= 20

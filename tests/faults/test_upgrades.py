@@ -84,6 +84,7 @@ def test_work_in_flight_outlives_a_change_of_versions(
         }
 
 
+@pytest.mark.faults
 def test_protocols_that_do_not_fit_say_so(tmp_path: Path, rabbitmq_server: Broker) -> None:
     """Whoever speaks another one is told both versions and takes no task; the rest goes on."""
     foreign = _variables(versions.copy(tmp_path / "foreign", versions.LATER, protocol=2))

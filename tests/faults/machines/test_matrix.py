@@ -14,21 +14,12 @@ from tests.faults.machines.stage import RECOVERY_SECONDS, Machines
 from tests.faults.machines.table import FAULTS, Fault
 from tests.worker.station.stage import until
 
-# What says the most in the least time is tested each time; the rest on demand.
-ALWAYS = {"server killed", "database killed"}
-
 log = logging.getLogger("faults")
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        pytest.param(one, marks=() if one.name in ALWAYS else pytest.mark.faults, id=one.name)
-        for one in FAULTS
-    ],
-)
+@pytest.mark.parametrize("fault", [pytest.param(one, id=one.name) for one in FAULTS])
 def test_nothing_is_lost_or_doubled_whatever_happens(site: Machines, fault: Fault) -> None:
     """One end for each item, the same bytes as ever, and work goes on within two leases."""
     run = site.begin()
