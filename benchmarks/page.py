@@ -23,12 +23,6 @@ ORDER = (
     "upload",
     "wildlife",
     "longvideo",
-    "carrying",
-    "brokered",
-    "fed",
-    "million",
-    "databases",
-    "scaling",
 )
 
 INTRODUCTION = """\
