@@ -124,14 +124,12 @@ def index(video: str) -> dict[str, float]:
     """What opening the file takes, and nothing else."""
     import av
 
-    before = _peak_bytes()
+    from grange.worker.memory import resident_bytes
+
+    before = resident_bytes()
     with av.open(video) as source:
         assert source.streams.video
-    return {"peak_bytes": _peak_bytes() - before}
-
-
-def _peak_bytes() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return {"peak_bytes": resident_bytes() - before}
 
 
 if __name__ == "__main__":
