@@ -65,7 +65,7 @@ check: install ## Check style, types and who imports whom
 
 .PHONY: test
 test: install ## Run all tests, with real databases where they are installed
-	$(BIN)/pytest -n $(JOBS) -m 'not ray and not faults'
+	$(BIN)/pytest -n $(JOBS) -m 'not ray and not faults and not long'
 
 .PHONY: test-ray
 test-ray: install ## Test the engine for Ray on a cluster of its own, which takes minutes
@@ -76,6 +76,10 @@ test-ray: install ## Test the engine for Ray on a cluster of its own, which take
 .PHONY: test-faults
 test-faults: install ## Do every fault to a site of several machines, which takes half an hour
 	$(BIN)/pytest -m faults --timeout 300
+
+.PHONY: test-long
+test-long: install ## Test what takes minutes each: a mirrored file system, benchmarks of scale
+	$(BIN)/pytest -m long --timeout 300
 
 # The seed of an earlier soak does the same things in the same order: make soak SEED=42
 MINUTES ?= 20

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from benchmarks import brokered
 from benchmarks.broker import broker_there
 from benchmarks.brokered import GRANGE, IDEAL, RUN, TASK, WHOLE
 from tests.services import unavailable
 
 
+@pytest.mark.long
 def test_tasks_over_a_broker_are_measured() -> None:
     """With little to do it takes seconds, and whoever is not installed is left out."""
     if not broker_there():

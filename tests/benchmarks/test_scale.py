@@ -10,6 +10,7 @@ from benchmarks import databases, fed, million
 from benchmarks.broker import broker_there
 
 
+@pytest.mark.long
 def test_a_run_of_many_items_is_measured() -> None:
     """Memory and pages are looked at before and after."""
     result = million.measure(quick=True)
@@ -18,6 +19,7 @@ def test_a_run_of_many_items_is_measured() -> None:
     assert 2 == sum("memory" in one.what for one in result.targets)
 
 
+@pytest.mark.long
 def test_a_fed_queue_is_measured() -> None:
     """Here and, where there is a broker, on machines that have joined."""
     result = fed.measure(quick=True)
@@ -35,6 +37,7 @@ def test_tasks_are_spread_as_in_daily_use(number: int) -> None:
     assert statistics.median(amounts) == pytest.approx(fed.MEDIAN, rel=0.2)
 
 
+@pytest.mark.long
 def test_databases_are_compared() -> None:
     """Both do the same, and all that is asked for is measured."""
     result = databases.measure(quick=True)

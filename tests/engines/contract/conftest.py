@@ -33,12 +33,14 @@ def farm(tmp_path_factory: pytest.TempPathFactory, rabbitmq_server: Broker) -> I
 
 
 RAY = pytest.param("ray", marks=pytest.mark.ray)
-# Each message twice is the harder of both, and so what is tested each time.
-RABBIT = pytest.param("rabbit", marks=[pytest.mark.rabbitmq, pytest.mark.faults])
-TWICE = pytest.param("rabbit-twice", marks=pytest.mark.rabbitmq)
+# These take minutes, of which most is waiting for leases: they have a command of their own.
+OVER_RABBIT = [
+    pytest.param(name, marks=[pytest.mark.rabbitmq, pytest.mark.faults])
+    for name in ("rabbit", "rabbit-twice")
+]
 
 
-@pytest.fixture(params=["local", RAY, RABBIT, TWICE])
+@pytest.fixture(params=["local", RAY, *OVER_RABBIT])
 def rig(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ContractRig]:

@@ -12,6 +12,8 @@ import pytest
 
 from tests.worker.station.stage import Stage, until
 
+pytestmark = pytest.mark.faults
+
 SHARED_WORDS = "with the server"
 # Says in a file of the share that it was done, once for each time that it is.
 NOTE = "echo {name} >> $NOTES; cat {input} > {output}/copy"

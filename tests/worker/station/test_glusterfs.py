@@ -19,6 +19,8 @@ from tests.brokers import Broker
 from tests.gluster import Gluster, gluster
 from tests.worker.station.stage import Stage, Worker, staged, until
 
+pytestmark = pytest.mark.long
+
 SHELL = "cat {input} {input} > {output}/twice; wc -c < {input} > {output}/size"
 LARGE = 1 << 20
 

@@ -13,7 +13,7 @@ from tests.buckets import Bucket, S3Server
 from tests.faults import parts
 from tests.worker.station.stage import Stage, staged
 
-pytestmark = pytest.mark.s3
+pytestmark = [pytest.mark.s3, pytest.mark.long]
 
 CONTENTS = {"a.txt": b"a", "deep/b ü.txt": b"b" * 3_000_000, "c.txt": b"c" * 70_000}
 WITHOUT = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
