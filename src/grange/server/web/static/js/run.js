@@ -73,7 +73,9 @@ on("run", (run) => {
 
 function moved(run) {
   here.dataset.state = run.state;
-  paintState(find("#state .state") ?? document.createElement("i"), run.state);
+  const place = find("#state .state");
+  // An item's page has none.
+  if (place) paintState(place, run.state);
   find("#said").textContent = say("changed", { state: say(`state.${run.state}`) });
   if (find("#state")) fresh();
   cells?.again();
