@@ -231,7 +231,7 @@ def test_a_killed_worker_changes_nothing(control: Scene, scene: Scene) -> None:
 
 def test_a_cancelled_run_leaves_nothing_behind(scene: Scene) -> None:
     """No process, no staged part, no temporary file, whatever was under way."""
-    for number in range(4):
+    for number in range(12):
         shutil.copyfile(scene.inputs / LONG, scene.inputs / f"{number}.mp4")
     running = scene.start(*_command(scene), "--set", "part_seconds=0.001", "--workers", "2")
     wait_until(lambda: _parts_done(scene) >= 1)
