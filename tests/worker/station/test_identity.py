@@ -43,7 +43,7 @@ def test_no_worker_passes_for_another(stage: Stage, tmp_path: Path) -> None:
         report = Report(name, "session", outcomes=(forged,))
         # In a thread: where a browser was driven before, this one has a loop already.
         with ThreadPoolExecutor(1) as other:
-            other.submit(lambda said=report: asyncio.run(_report(thief, run, said))).result(60)
+            other.submit(asyncio.run, _report(thief, run, report)).result(60)
     words = f"speaks for the worker '{mine.worker}'"
     until(lambda: words in stage.server.log.read_text(), "the driver's word of it")
     go.touch()
