@@ -74,7 +74,7 @@ test-ray: install ## Test the engine for Ray on a cluster of its own, which take
 	$(BIN)/pytest -m ray
 
 .PHONY: test-faults
-test-faults: install ## Do every fault to a site of several machines, which takes half an hour
+test-faults: install ## Do every fault to a site of several machines, which takes long
 	$(BIN)/pytest -m faults --timeout 300
 
 .PHONY: test-long
