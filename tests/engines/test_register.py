@@ -53,3 +53,15 @@ def test_a_recall_is_heard(sides: tuple[Register, Register]) -> None:
     worker.hear(worker.recalled())
 
     assert (3, 3) == (worker.recalled(), engine.heard())
+
+
+def test_progress_that_is_no_number_says_nothing(sides: tuple[Register, Register]) -> None:
+    """A pipeline that divides nothing by nothing is as far as it has said before."""
+    engine, worker = sides
+    worker.begin(7)
+    worker.progress(float("nan"))
+    unknown = engine.read()
+    worker.progress(0.5)
+    worker.progress(float("nan"))
+
+    assert (None, 0.5) == (unknown.progress, engine.read().progress)

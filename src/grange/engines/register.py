@@ -5,6 +5,7 @@ It outlives the worker, so that a death can be laid to the task that was at hand
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 import time
@@ -65,8 +66,9 @@ class Register:
         _BEAT.pack_into(self._page, _BEAT_AT, time.monotonic())
 
     def progress(self, fraction: float) -> None:
-        """Say how far the task is."""
-        _PROGRESS.pack_into(self._page, _PROGRESS_AT, min(max(fraction, 0.0), 1.0))
+        """Say how far the task is. What is no number says nothing."""
+        if not math.isnan(fraction):
+            _PROGRESS.pack_into(self._page, _PROGRESS_AT, min(max(fraction, 0.0), 1.0))
 
     def recall(self, batch: int) -> None:
         """Ask the worker to begin no more task of this batch or an earlier one."""

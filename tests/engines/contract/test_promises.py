@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from grange.core.ids import new_id
 from grange.core.tasks import Batch, OutcomeState, staging_token
 from tests.engines.contract.rigs import ContractRig, GatedTask, gone
 from tests.engines.rig import is_alive, states, wait_for
@@ -113,10 +114,7 @@ def test_what_a_task_prints_is_kept(rig: ContractRig) -> None:
 
 def test_tasks_of_several_runs_keep_to_their_own(rig: ContractRig) -> None:
     """Each run has an engine; its tasks are done with its parameters, and come back to it."""
-    jobs = [
-        rig.job(run=f"{rig.run_id}-{number}", params={"load": f"own = {number}"})
-        for number in range(3)
-    ]
+    jobs = [rig.job(run=new_id(), params={"load": f"own = {number}"}) for number in range(3)]
     engines = [rig.make(workers=2, run=job.run) for job in jobs]
     tasks = [rig.many(20, "result = model['own']") for _ in jobs]
 

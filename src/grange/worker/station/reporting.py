@@ -12,6 +12,7 @@ from grange.worker.station.link import Link
 from grange.worker.station.words import Words
 
 SERVER = "the server is away"
+REPORT = "a report can't be made"
 MISFIT = "versions don't fit"
 _LEAST_SECONDS = 0.5
 _LAST_SECONDS = 3.0
@@ -55,12 +56,27 @@ class Reporting:
 
     async def leave(self) -> None:
         """Say that the station ends by itself."""
-        said = self._compose().model_copy(update={"leaving": True})
+        composed = self._said()
+        if composed is None:
+            return
+        said = composed.model_copy(update={"leaving": True})
         with suppress(GrangeError, TimeoutError):
             await asyncio.wait_for(asyncio.to_thread(self._link.beat, said), _LAST_SECONDS)
 
+    def _said(self) -> Beat | None:
+        """How the station is; None when that breaks the rules of what may be said: it works on."""
+        try:
+            said = self._compose()
+        except ValueError as error:
+            self._words.trouble(REPORT, " ".join(str(error).split()))
+            return None
+        self._words.over(REPORT, "reports can be made again")
+        return said
+
     async def _report(self) -> None:
-        said = self._compose()
+        said = self._said()
+        if said is None:
+            return
         try:
             orders = await asyncio.to_thread(self._link.beat, said)
         except CredentialsInvalid:
