@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
 
-from grange.core.tasks import OutcomeState
+from grange.core.tasks import Outcome, OutcomeState
 from grange.engines import make_engine
 from grange.engines.rabbit.checking import check
+from grange.engines.rabbit.engine import RabbitEngine
+from grange.engines.rabbit.link import connect
 from grange.engines.rabbit.messages import Abandon, Report, pack_report
+from grange.engines.rabbit.names import Names, address
 from grange.errors import BrokerRefused, BrokerUnreachable, EngineError, SettingInvalid
 from tests.brokers import Broker
-from tests.engines.rabbit.stand import LEASE_SECONDS, Scene, publish, until, until_quiet, wait
+from tests.engines.rabbit.stand import (
+    LEASE_SECONDS,
+    Scene,
+    Station,
+    publish,
+    until,
+    until_quiet,
+    wait,
+)
 from tests.services import PASSWORD, USER, free_port
 
 
@@ -179,6 +191,53 @@ def test_a_run_that_was_forgotten_takes_no_outcomes(
     assert not station.done(task)
 
 
+def test_what_a_run_that_is_over_has_left_in_the_queue_is_not_begun(scene: Scene) -> None:
+    """It was called off while no station was there; whoever comes has other things to do."""
+    over, engine = scene.engine("over"), scene.engine("run1")
+    left, (wanted,) = scene.tasks(3), scene.tasks()
+    publish(over, left, "over")
+    until(lambda: _waiting(scene) > 0, over)
+    over.abandon([task.id for task in left])
+    over.forget()
+    over.close()
+
+    publish(engine, (wanted,))
+    station = scene.station(busy=True)
+    until(lambda: wanted.id in station.held, engine)
+    until(lambda: _waiting(scene) == 0, engine)
+
+    assert {wanted.id} == set(station.held)
+    assert station.done(wanted)
+    assert [wanted.id] == list(wait(engine, (wanted,)))
+
+
+def test_a_station_sees_whether_somebody_drives_a_run(scene: Scene) -> None:
+    """Who waits for a server asks the broker: the run may be in good hands all the same."""
+    engine, station = scene.engine(), scene.station(busy=True)
+    publish(engine, scene.tasks())
+    until(lambda: station.held, engine)
+    driven = station.run(station.intake.listeners("run1"))
+    engine.close()
+    until(lambda: station.run(station.intake.listeners("run1")) == 0)
+
+    assert 1 == driven
+    assert 0 == station.run(station.intake.listeners("never"))
+
+
+def _waiting(scene: Scene) -> int:
+    """How many messages are in the queue of tasks."""
+
+    async def ask() -> int | None:
+        session = await connect(address(scene.url), "test")
+        try:
+            line = await session.line(frail=True)
+            return await line.depth(Names(scene.site).tasks("c1"))
+        finally:
+            await session.close()
+
+    return asyncio.run(ask()) or 0
+
+
 def test_what_stations_only_give_back_is_lost_in_the_end(
     scene: Scene, rabbitmq_server: Broker
 ) -> None:
@@ -237,6 +296,52 @@ def test_nonsense_in_the_queues_harms_nobody(scene: Scene) -> None:
     assert [task.id] == list(wait(engine, (task,)))
 
 
+def test_nobody_speaks_for_no_station(scene: Scene) -> None:
+    """What a driver says of the dead it puts into the queue itself: no station can pass for it."""
+    engine, station = scene.engine(), scene.station(busy=True)
+    (task,) = scene.tasks()
+    publish(engine, (task,))
+    until(lambda: station.held, engine)
+    forged = Report("", "", outcomes=(Outcome(task.id, task.epoch, OutcomeState.DONE),))
+
+    _say(station, pack_report(forged))
+    station.report(Outcome(task.id, task.epoch, OutcomeState.FAILED))
+
+    assert OutcomeState.FAILED is wait(engine, (task,))[task.id].state
+
+
+def test_an_outcome_that_makes_no_sense_is_none(scene: Scene) -> None:
+    """A station that says what nobody can write down holds up no run."""
+    engine, station = scene.engine(), scene.station(busy=True)
+    (task,) = scene.tasks()
+    publish(engine, (task,))
+    until(lambda: station.held, engine)
+    for change in ({"seconds": "long"}, {"task": [1]}, {"worker": "\ud800"}):
+        known = {"task": task.id, "epoch": task.epoch, "state": OutcomeState.DONE, **change}
+        strange = Outcome(**known)  # type: ignore[arg-type]
+        _say(station, pack_report(Report("st", station.intake.session, outcomes=(strange,))))
+
+    station.report(Outcome(task.id, task.epoch, OutcomeState.FAILED))
+
+    assert OutcomeState.FAILED is wait(engine, (task,))[task.id].state
+
+
+def test_a_run_that_is_let_go_while_it_is_opened_leaves_nothing(scene: Scene) -> None:
+    """One whose driver stops at once, again and again, takes no channels from all others."""
+    engine = scene.engine()
+    engine.adopt(())
+    until(lambda: engine.room() and engine._hub and not engine._hub._busy, engine)
+    before = _lines(engine)
+
+    for number in range(5):
+        brief = scene.engine(f"brief{number}")
+        brief.adopt(())
+        brief.close()
+
+    until(lambda: engine._hub and not engine._hub._busy, engine)
+    assert before == _lines(engine)
+
+
 def test_a_task_that_no_message_holds_fails(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """One impossible task does not hold up the others that it travels with."""
     monkeypatch.setattr("grange.engines.rabbit.messages.MAX_BODY_BYTES", 2000)
@@ -273,6 +378,11 @@ def test_a_wrong_address_is_refused_at_once(url: str) -> None:
 
     assert "amqp://user:password@host:5672/" in caught.value.hint
     assert "s3cret" not in str(caught.value)
+
+
+def test_an_address_shows_no_password() -> None:
+    """Not even in what a debugger or a log makes of it."""
+    assert "s3cret" not in repr(address("amqp://user:s3cret@host/"))
 
 
 def test_an_unknown_engine_is_named_without_its_password() -> None:
@@ -314,3 +424,17 @@ def test_a_refused_driver_is_a_state(rabbitmq_server: Broker) -> None:
     assert 0 == engine.room()
     assert "wrong:" not in getattr(engine.health(), "reason", "")
     engine.close()
+
+
+def _say(station: Station, report: bytes) -> None:
+    """Let a station say something to the run's driver."""
+    sender = station.intake._reporter.sender
+    assert sender is not None
+    assert station.run(sender.send(report, station.intake._names.reports, "run1"))
+
+
+def _lines(engine: RabbitEngine) -> int:
+    """How many channels are open on the driver's connection."""
+    session = engine._hub._link.session if engine._hub is not None else None
+    transport = session._connection.transport if session is not None else None
+    return len(transport.connection.channels) if transport is not None else 0

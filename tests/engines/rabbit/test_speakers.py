@@ -27,7 +27,8 @@ def test_whoever_names_no_user_is_believed_until_one_has_proved_it() -> None:
 
     for user in (*OTHERS, "grange.site.attic"):
         assert not speakers.believed("rack", user)
-    assert speakers.believed("", "shared")
+    assert speakers.believed("cellar", "shared")
+    assert not speakers.believed("", "shared")
 
 
 def test_a_worker_may_go_back_to_an_earlier_version() -> None:

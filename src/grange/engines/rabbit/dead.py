@@ -40,7 +40,7 @@ async def _bury(reader: Line, sender: Line, names: Names, message: Incoming) -> 
         body = pack_report(Report(station="", session="", outcomes=outcomes))
         try:
             # When there is no queue for it, the run is over.
-            await sender.send(body, names.reports, batch.job.run)
+            await sender.send(body, "", names.outcomes(batch.job.run))
         except EngineError as error:
             reader.session.fail(error)
             return

@@ -27,6 +27,7 @@ from grange.engines.rabbit.holdings import Holdings
 from grange.engines.rabbit.messages import Abandon, pack_tasks, unpack_beat, unpack_report
 from grange.engines.rabbit.names import BEAT_SECONDS, REPORTS_AT_ONCE, Names, address
 from grange.engines.rabbit.sizing import Sizing
+from grange.engines.rabbit.vetting import is_sound
 from grange.errors import BrokerMessageInvalid, EngineError, ExtraMissing, ProtocolMismatch
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ COMPANY_SECONDS = 0.02
 MOST_COMPANY = 256
 # Attempts named in one message to stations.
 ABANDON_AT_ONCE = 5000
+# So many different complaints of one run go into the log.
+MOST_TOLD = 100
 
 
 class RabbitEngine(Engine):
@@ -282,11 +285,15 @@ class RabbitEngine(Engine):
         except EngineError as error:
             self._warn(error)
             return
-        if not self._is_believed(report.station, event.user):
+        if not (event.direct or self._is_believed(report.station, event.user)):
             return
         for message in report.taken:
             self._holdings.take(message, report.station, report.session, now)
         for outcome in report.outcomes:
+            if not is_sound(outcome):
+                # It is given out again when nobody says any more that they have it.
+                self._once(f"{report.station[:80]!r} says what makes no sense")
+                continue
             # Whoever was given a message that another one had before may give it back.
             station = "" if outcome.state is OutcomeState.RETURNED else report.station
             # What nobody waits for came twice, too late, or is of an attempt that was given up.
@@ -308,17 +315,18 @@ class RabbitEngine(Engine):
         """Whether it is this station that has said something; else there is a word in the log."""
         if self._hub is None or self._hub.speakers.believed(station, user):
             return True
-        if user not in self._told_of:
-            self._told_of.add(user)
-            who = user or "somebody"
-            log.warning("run %s: %s speaks for the worker %r", self._run, who, station[:80])
+        self._once(f"{user or 'somebody'} speaks for the worker {station[:80]!r}")
         return False
 
     def _warn(self, error: EngineError) -> None:
         """Say once what is wrong with what stations send."""
-        if str(error) not in self._told_of and isinstance(error, ProtocolMismatch):
-            self._told_of.add(str(error))
-            log.warning("run %s: %s", self._run, error)
+        if isinstance(error, ProtocolMismatch):
+            self._once(str(error))
+
+    def _once(self, words: str) -> None:
+        if words not in self._told_of and len(self._told_of) < MOST_TOLD:
+            self._told_of.add(words)
+            log.warning("run %s: %s", self._run, words)
 
     # ---- looking after what is out
 

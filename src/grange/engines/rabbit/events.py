@@ -20,12 +20,16 @@ class Down:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A station's report; settle it by `session` and `tag` once it is on the ledger."""
+    """A report; settle it by `session` and `tag` once it is on the ledger.
+
+    `direct` says that a driver has put it into the queue itself: no station may do that.
+    """
 
     body: bytes
     user: str
     session: object
     tag: int
+    direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)

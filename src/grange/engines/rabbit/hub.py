@@ -216,6 +216,7 @@ class Hub:
             line = await session.line(frail=True)
             if await line.depth(self.names.tasks(shape)) is None:
                 return True
+            await line.close()
         return False
 
     async def _declare_shape(self, line: Line, shape: str) -> None:

@@ -38,7 +38,8 @@ class Incoming:
     """A message as it came.
 
     `times` is how often it had been delivered before, `user` who has sent it, where that is said:
-    the broker takes no wrong one.
+    the broker takes no wrong one. `direct`: it was put into the queue itself, which stations
+    may not do.
     """
 
     body: bytes
@@ -47,6 +48,7 @@ class Incoming:
     name: str
     times: int
     user: str = ""
+    direct: bool = False
 
 
 class Line:
@@ -111,14 +113,22 @@ class Line:
         None where there is no such queue, which is the end of this line: ask on
         a frail one.
         """
+        answer = await self._passive(name)
+        return None if answer is None else answer.message_count or 0
+
+    async def listeners(self, name: str) -> int | None:
+        """How many take messages from a queue; None as with `depth`."""
+        answer = await self._passive(name)
+        return None if answer is None else answer.consumer_count or 0
+
+    async def _passive(self, name: str) -> spec.Queue.DeclareOk | None:
         try:
             with translated(self._where):
-                answer = await self._channel.queue_declare(name, passive=True)
+                return await self._channel.queue_declare(name, passive=True)
         except BrokerUnreachable as error:
             if isinstance(error.__cause__, theirs.ChannelNotFoundEntity):
                 return None
             raise
-        return answer.message_count or 0
 
     async def bind(self, queue: str, exchange: str, key: str = "") -> None:
         """Let what is sent to the exchange with this key go to the queue."""
@@ -249,4 +259,5 @@ def _incoming(message: DeliveredMessage) -> Incoming:
         name=properties.message_id or "",
         times=times if isinstance(times, int) else int(bool(message.redelivered)),
         user=properties.user_id or "",
+        direct=message.exchange == "",
     )

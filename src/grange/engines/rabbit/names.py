@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -17,6 +17,7 @@ DELIVERY_LIMIT: Final = 5
 OUTCOMES_EXPIRE_SECONDS: Final = 7 * 86400
 # Beats that no driver reads in time are worth nothing later.
 BEATS_KEPT: Final = 10_000
+BEAT_BYTES_KEPT: Final = 64 << 20
 BEAT_EXPIRE_SECONDS: Final = 30
 # So many reports come to a driver before the ledger has the first of them.
 REPORTS_AT_ONCE: Final = 64
@@ -87,7 +88,7 @@ class Names:
 class Address:
     """Where a broker is: what a URL says, taken apart."""
 
-    url: str
+    url: str = field(repr=False)
     where: str  # host and port, to be shown
     user: str
     vhost: str

@@ -30,6 +30,8 @@ class Speakers:
     def believed(self, station: str, user: str) -> bool:
         """Whether what calls itself this station's, and was sent by this user, is."""
         now = self._clock()
+        if not station:
+            return False
         if user == self._names.user(station):
             self._proven[station] = now
             return True

@@ -12,6 +12,9 @@ from grange.engines.rabbit.names import BEAT_SECONDS
 
 # A station that has said nothing for some beats is not counted on.
 SILENT_SECONDS = 5 * BEAT_SECONDS
+# What a machine may say of itself: of whoever says more, so much is believed.
+MOST_SLOTS = 1024
+LONGEST_NAME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Stations:
         }
         here[beat.session] = Station(beat, now, _capacity(beat))
         self._known = here
-        self._names[beat.station] = str(beat.about.get("name") or beat.station)
+        self._names[beat.station] = str(beat.about.get("name") or beat.station)[:LONGEST_NAME]
         return is_new
 
     def called(self, station: str) -> str:
@@ -61,9 +64,8 @@ class Stations:
 @lru_cache(maxsize=1024)
 def _slots(capacity: Capacity | None, needs: Needs, most: int) -> int:
     """Asked again and again, and the same as long as a station stays as it is."""
-    if capacity is None or most <= 0:
-        return max(0, most)
-    return Room(capacity).count(needs, most=most)
+    most = min(max(0, most), MOST_SLOTS)
+    return most if capacity is None else Room(capacity).count(needs, most=most)
 
 
 def _is_heard(station: Station, now: float) -> bool:

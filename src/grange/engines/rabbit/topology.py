@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from grange.engines.rabbit.names import (
+    BEAT_BYTES_KEPT,
     BEAT_EXPIRE_SECONDS,
     BEATS_KEPT,
     DELIVERY_LIMIT,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 # Old beats are worth nothing: whoever doesn't read them gets the latest.
 PASSING: Final[dict[str, Any]] = {
     "x-max-length": BEATS_KEPT,
+    "x-max-length-bytes": BEAT_BYTES_KEPT,
     "x-overflow": "drop-head",
     "x-message-ttl": BEAT_EXPIRE_SECONDS * 1000,
 }

@@ -29,10 +29,11 @@ class Wire:
         self._sender: Line | None = None
         self._admin: Line | None = None
         self._outbox: list[tuple[str, bytes]] = []
+        self._closed = self._forgotten = False
 
     async def build(self, session: Session, beats: str, *, wiped: bool) -> None:
         """Make everything on a new session, and send what has waited for it."""
-        if self.session is session:
+        if self.session is session or self._is_closed():
             return
         self.session = session
         if wiped:
@@ -47,6 +48,8 @@ class Wire:
             self._names.outcomes(self.run), self._reported, prefetch=REPORTS_AT_ONCE
         )
         self._sender = await session.line(confirms=True)
+        if self._is_closed():
+            await self.close(beats, forget=self._forgotten)
 
     def cut_off(self) -> None:
         """The session is gone."""
@@ -87,21 +90,26 @@ class Wire:
 
     async def close(self, beats: str, *, forget: bool) -> None:
         """Carry nothing more; with `forget` the run's queue goes too."""
+        self._closed, self._forgotten = True, forget
         reader, admin = self._reader, self._admin
         sender, self._sender = self._sender, None
-        if reader is None or admin is None:
-            return
+        if reader is None or admin is None or sender is None:
+            return  # What is just being built ends as soon as it is there.
         await reader.close()
         await admin.unbind(beats, self._names.beats, self.run)
         if forget:
             await admin.delete(self._names.outcomes(self.run))
         await admin.close()
-        if sender is not None:
-            await sender.close()
+        await sender.close()
         self.cut_off()
 
+    def _is_closed(self) -> bool:
+        return self._closed
+
     def _reported(self, message: Incoming) -> None:
-        self.inbox.put(Reported(message.body, message.user, self.session, message.tag))
+        self.inbox.put(
+            Reported(message.body, message.user, self.session, message.tag, message.direct)
+        )
 
     async def _send(self, sender: Line, name: str, body: bytes) -> None:
         sent = False
