@@ -20,6 +20,7 @@ from grange.core.tasks import JSON, Batch, Outcome, OutcomeState
 from grange.engines.base import Health
 from grange.engines.rabbit.line import Incoming, Line
 from grange.engines.rabbit.link import Link, Session
+from grange.engines.rabbit.living import Living
 from grange.engines.rabbit.messages import (
     Abandon,
     Beat,
@@ -34,7 +35,12 @@ from grange.engines.rabbit.names import ALL, Names, address
 from grange.engines.rabbit.reporting import Reporter
 from grange.engines.rabbit.subscription import Subscription
 from grange.engines.rabbit.topology import PASSING
-from grange.errors import BrokerMessageInvalid, EngineError, ProtocolMismatch
+from grange.errors import (
+    BrokerMessageInvalid,
+    BrokerUnreachable,
+    EngineError,
+    ProtocolMismatch,
+)
 
 log = logging.getLogger("grange.rabbit")
 
@@ -75,6 +81,15 @@ class Delivery:
     def refuse(self) -> None:
         """Give it back; after some times it counts as lost."""
         self._subscription.refuse(self._tag)
+
+    def dismiss(self) -> None:
+        """Nobody wants it: let it go, and take another one in its place."""
+        self._subscription.dismiss(self._tag)
+
+    @property
+    def session(self) -> Session:
+        """The connection over which it came."""
+        return self._subscription.session
 
 
 class Intake:
@@ -119,6 +134,7 @@ class Intake:
         self._undelivered: Counter[str] = Counter()
         self._abandoned: OrderedDict[tuple[str, int, int], None] = OrderedDict()
         self._reporter = Reporter(station, self.session, self._names)
+        self._living = Living(self._names)
         self._mismatch_until = 0.0
         self._passing: Line | None = None
         self._busy: set[asyncio.Task[None]] = set()
@@ -173,7 +189,20 @@ class Intake:
         Raises:
             BrokerUnreachable: Nobody knows whether it came there: send it again.
         """
-        return await self._reporter.ended(run, outcomes)
+        heard = await self._reporter.ended(run, outcomes)
+        self._living.heard(run, lives=heard)
+        return heard
+
+    async def listeners(self, run: str) -> int:
+        """How many drivers listen to what comes of this run; none when it is over.
+
+        Raises:
+            BrokerUnreachable: Nobody can be asked.
+        """
+        session = self._link.session
+        if session is None:
+            raise BrokerUnreachable("The message broker is away.")
+        return await self._living.listeners(session, run)
 
     async def beat(
         self,
@@ -293,23 +322,45 @@ class Intake:
             subscription.dismiss(message.tag)
             return
         self._undelivered[subscription.shape] += 1
-        self._deliveries.put_nowait(
-            Delivery(
-                Batch(batch.job, tuple(wanted)),
-                subscription.shape,
-                message.name,
-                subscription,
-                message.tag,
-                self._accepted,
-            )
+        delivery = Delivery(
+            Batch(batch.job, tuple(wanted)),
+            subscription.shape,
+            message.name,
+            subscription,
+            message.tag,
+            self._accepted,
         )
+        if self._living.knows(run):
+            self._deliveries.put_nowait(delivery)
+        else:
+            self._spawn(self._deliver(delivery))
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        """Deliver it, unless its run is over: it was called off while no station was there."""
+        lives = False
+        try:
+            lives = await self._living.lives(delivery.session, delivery.batch.job.run)
+        except EngineError as error:
+            # What came over it goes back to the queue.
+            delivery.session.fail(error)
+            raise
+        finally:
+            if not lives:
+                self._undelivered[delivery.shape] -= 1
+        if lives:
+            self._deliveries.put_nowait(delivery)
+        else:
+            log.info("message %s is of a run that is over", delivery.name)
+            delivery.dismiss()
 
     def _accepted(self, delivery: Delivery) -> None:
         self._spawn(self._say_taken(delivery))
 
     async def _say_taken(self, delivery: Delivery) -> None:
         run = delivery.batch.job.run
-        if not await self._reporter.taken(run, delivery.name):
+        taken = await self._reporter.taken(run, delivery.name)
+        self._living.heard(run, lives=taken)
+        if not taken:
             # The run is over: nobody will ever read what comes of this.
             attempts = tuple((task.id, task.epoch) for task in delivery.batch.tasks)
             self._on_control(Abandon(run, attempts))

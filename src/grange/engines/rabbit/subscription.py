@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 
 from grange.engines.rabbit.line import Incoming, Line
+from grange.engines.rabbit.link import Session
 from grange.errors import EngineError
 
 # More than so many on their way at once bring nothing.
@@ -48,6 +49,11 @@ class Subscription:
         self._change = asyncio.Event()
         self._task = asyncio.create_task(self._follow())
         line.session.at_end(self._task.cancel)
+
+    @property
+    def session(self) -> Session:
+        """The connection that it stands on."""
+        return self._line.session
 
     @property
     def is_open(self) -> bool:
