@@ -9,11 +9,11 @@ import socket
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from grange.core.resources import Capacity, Gpu, check_labels
 from grange.errors import UsageError
+from grange.worker.station.cgroups import limits
 
 # Of the memory so much is left to the system and to the station itself.
 _LEFT = 0.05
@@ -23,7 +23,6 @@ _GPU = re.compile(r"(?P<index>\d{1,3})(?::(?P<size>\d+(?:\.\d+)?)GiB)?")
 _GIB = 1 << 30
 _MIB = 1 << 20
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +64,20 @@ def find_capacity(
     )
 
 
+def unseen_gpus(capacity: Capacity) -> list[int]:
+    """Those of its GPUs that the driver does not name: the person may know more than it does."""
+    known = {gpu.index for gpu in _found()} if capacity.gpus else set()
+    return [gpu.index for gpu in capacity.gpus if gpu.index not in known]
+
+
 def available_cores() -> float:
-    """The cores that this process may use."""
+    """The cores that this process may use, or as much of their time as it gets."""
     if hasattr(os, "sched_getaffinity"):
-        return float(len(os.sched_getaffinity(0)))
-    return float(os.cpu_count() or 1)
+        cores = float(len(os.sched_getaffinity(0)))
+    else:
+        cores = float(os.cpu_count() or 1)
+    quota = limits().cores
+    return cores if quota is None else min(cores, quota)
 
 
 def hide() -> None:
@@ -108,11 +116,8 @@ def look() -> Load:
 def _memory_limit() -> int:
     import psutil
 
-    limit = int(psutil.virtual_memory().total)
-    for path in _CGROUP_LIMITS:
-        with suppress(OSError, ValueError):
-            limit = min(limit, int(Path(path).read_text(encoding="ascii")))
-    return limit
+    total, limit = int(psutil.virtual_memory().total), limits().memory_bytes
+    return total if limit is None else min(total, limit)
 
 
 def _gpus(said: str) -> tuple[Gpu, ...]:
