@@ -67,7 +67,7 @@ class Broker:
         # Its own register of nodes, which ends with it, so that nothing is left of either.
         register = f'{_WITH_PARENT} epmd -port "$ERL_EPMD_PORT"'
         command = ["sh", "-c", f'{register} & exec "$0"', self.program]
-        whole = ["env", *self._variables(), *command]
+        whole = [*self.place.inside, "env", *self._variables(), *command]
         self.process = spawn(whole, "rabbitmq", self.folder, self.place.prefix)
         deadline = time.monotonic() + 2 * START_SECONDS
         while not self.answers():

@@ -139,6 +139,19 @@ class Server:
         """Whether its process is there."""
         return self.process is not None and self.process.poll() is None
 
+    def freeze(self) -> None:
+        """Let the server hang: connections are taken, and nothing is answered."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
+
     def stop(self) -> None:
         """End the server for good: without a checkpoint, but with its shared memory given back."""
         if self.process is not None:
@@ -263,7 +276,7 @@ def postgresql(place: Place = HERE, options: Sequence[str] = ()) -> Iterator[Ser
             command = [postgres, "-D", str(folder / "data"), "-k", str(folder)]
             command += ["-h", place.address, "-p", str(port)]
             command += [word for setting in settings for word in ("-c", setting)]
-            return spawn(command, "postgres", folder, place.prefix)
+            return spawn([*place.inside, *command], "postgres", folder, place.prefix)
 
         port = free_port()
         server = Server(
@@ -279,13 +292,13 @@ def postgresql(place: Place = HERE, options: Sequence[str] = ()) -> Iterator[Ser
 
 
 @contextlib.contextmanager
-def mariadb() -> Iterator[Server]:
+def mariadb(place: Place = HERE) -> Iterator[Server]:
     """Run a MariaDB server of our own for as long as the block lasts."""
     search = os.pathsep.join(["/usr/sbin", os.environ.get("PATH", "")])
     installer = find_program("mariadb-install-db", search, package="mariadb-server")
     mariadbd = find_program("mariadbd", search, package="mariadb-server")
-    with server_folder("mysql") as folder:
-        _initialise_mariadb(installer, folder)
+    with server_folder("mysql", place.folder) as folder:
+        _initialise_mariadb(installer, folder, "127.0.0.1" if place == HERE else "%")
 
         def launch() -> subprocess.Popen[bytes]:
             command = [
@@ -295,7 +308,7 @@ def mariadb() -> Iterator[Server]:
                 f"--socket={folder / 'socket'}",
                 f"--pid-file={folder / 'pid'}",
                 f"--init-file={folder / 'users.sql'}",
-                "--bind-address=127.0.0.1",
+                f"--bind-address={place.address}",
                 f"--port={port}",
                 "--innodb-flush-log-at-trx-commit=0",
                 "--innodb-doublewrite=0",
@@ -305,10 +318,10 @@ def mariadb() -> Iterator[Server]:
                 "--skip-name-resolve",
                 "--max-connections=200",
             ]
-            return spawn(command, "mysql", folder)
+            return spawn([*place.inside, *command], "mysql", folder, place.prefix)
 
         port = free_port()
-        server = Server("mysql+pymysql", port, "mysql", "", launch)
+        server = Server("mysql+pymysql", port, "mysql", "", launch, address=place.address)
         with _running(server):
             yield server
 
@@ -389,10 +402,10 @@ def _initialise_postgresql(initdb: str, folder: Path) -> None:
     _finish(spawn([*command, "-D", str(folder / "data")], "postgres", folder), folder)
 
 
-def _initialise_mariadb(installer: str, folder: Path) -> None:
+def _initialise_mariadb(installer: str, folder: Path, clients: str) -> None:
     (folder / "users.sql").write_text(
-        f"CREATE USER IF NOT EXISTS {USER}@127.0.0.1 IDENTIFIED BY '{PASSWORD}';\n"
-        f"GRANT ALL ON *.* TO {USER}@127.0.0.1 WITH GRANT OPTION;\n"
+        f"CREATE USER IF NOT EXISTS {USER}@'{clients}' IDENTIFIED BY '{PASSWORD}';\n"
+        f"GRANT ALL ON *.* TO {USER}@'{clients}' WITH GRANT OPTION;\n"
     )
     command = [installer, "--no-defaults", f"--datadir={folder / 'data'}", "--skip-test-db"]
     command += ["--auth-root-authentication-method=normal", "--skip-name-resolve"]

@@ -6,6 +6,7 @@ import os
 import socket
 import sqlite3
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import closing
@@ -19,6 +20,7 @@ from sqlalchemy import exc, text
 from grange import errors
 from grange.db import Database, Duplicate, faults, open_database, prepare
 from tests.db.tables import files, make_tables, rows
+from tests.services import Server
 
 HERE = faults.Place("here")
 MEGABYTE = 1024 * 1024
@@ -136,6 +138,25 @@ def test_a_server_that_is_not_there_is_unreachable(scheme: str) -> None:
 
     assert str(port) in caught.value.message
     _assert_secret("hush-hush", caught.value, db)
+
+
+@pytest.mark.mariadb
+def test_a_frozen_server_is_not_waited_for_without_end(
+    mariadb_server: Server, mariadb_url: str
+) -> None:
+    """Whoever asks hears that it can't be reached; and all goes on when it does."""
+    with closing(open_database(f"{mariadb_url}?read_timeout=1")) as db:
+        make_tables(db)
+        mariadb_server.freeze()
+        try:
+            began = time.monotonic()
+            with pytest.raises(errors.DatabaseUnreachable), db.read() as connection:
+                connection.execute(text("SELECT 1"))
+            assert time.monotonic() - began < 10
+        finally:
+            mariadb_server.thaw()
+
+        assert [] == rows(db)
 
 
 def test_a_wrong_password_stays_secret(server_database_url: str) -> None:

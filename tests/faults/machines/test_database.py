@@ -39,15 +39,20 @@ except DatabaseUnreachable:
 """
 
 
-@pytest.fixture
-def parties() -> Iterator[tuple[Network, Host, Host, str]]:
+@pytest.fixture(
+    params=[
+        pytest.param(services.postgresql, marks=pytest.mark.postgresql, id="PostgreSQL"),
+        pytest.param(services.mariadb, marks=pytest.mark.mariadb, id="MariaDB"),
+    ]
+)
+def parties(request: pytest.FixtureRequest) -> Iterator[tuple[Network, Host, Host, str]]:
     """Give a network of a client and a database, and the database's URL."""
     with contextlib.ExitStack() as opened:
         net = opened.enter_context(network())
         client, host = net.host("client"), net.host("database")
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(dir="/tmp")))
         place = Place(host.address, host.prefix, folder)
-        server = opened.enter_context(services.postgresql(place))
+        server = opened.enter_context(request.param(place))
         yield net, client, host, opened.enter_context(server.database())
 
 
