@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
+from grange.bootstrap.working import FOLDER
 from grange.cli import checks
 from grange.settings import SETTINGS, load
+from grange.worker.station.papers import Papers, write_papers
+from tests.brokers import Broker
+from tests.buckets import Bucket
 from tests.cli.invocations import Grange, events
 
 
@@ -136,3 +140,64 @@ def test_a_missing_extra_comes_with_its_install_line(monkeypatch: pytest.MonkeyP
 
     assert "absent" == found.state
     assert "pip install 'grange[postgresql]'" in found.todo
+
+
+def test_a_broker_that_is_there_is_seen(
+    grange: Grange, rabbitmq_server: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ways to it are tried: that of the work, and that by which workers get users."""
+    monkeypatch.setenv("GRANGE_ENGINE", rabbitmq_server.url)
+    monkeypatch.setenv("GRANGE_ENGINE_MANAGEMENT", rabbitmq_server.management)
+
+    code, found = _findings(grange)
+
+    assert (0, ["ok", "ok"]) == (code, [one["state"] for one in found["engine"]])
+
+
+def test_a_broker_that_refuses_is_found(
+    grange: Grange, rabbitmq_server: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The finding names the user and what to look at, and not the password."""
+    monkeypatch.setenv("GRANGE_ENGINE", rabbitmq_server.url_of("mallory", "hidden-word"))
+    monkeypatch.setenv("GRANGE_ENGINE_MANAGEMENT", "http://127.0.0.1:1")
+
+    code, found = _findings(grange)
+
+    assert (1, ["broken", "broken"]) == (code, [one["state"] for one in found["engine"]])
+    assert "refuses the user 'mallory'" in found["engine"][0]["seen"]
+    assert "rabbitmq_management" in found["engine"][1]["todo"]
+    assert "hidden-word" not in str(found)
+
+
+def test_a_worker_is_told_what_it_does_not_reach(grange: Grange, home: Path) -> None:
+    """On a machine that has joined, the server and the broker are looked for."""
+    folder = home / FOLDER
+    folder.mkdir(parents=True)
+    papers = Papers(
+        server="http://127.0.0.1:1",
+        pin="",
+        worker="w0001",
+        name="rack-1",
+        key="grangeworker_w0001_hidden-word",
+        engine="amqp://me:hidden-word@127.0.0.1:1/",
+        site="lab",
+    )
+    write_papers(folder, papers)
+
+    code, found = _findings(grange)
+
+    assert (1, ["broken", "broken"]) == (code, [one["state"] for one in found["joined"]])
+    assert "http://127.0.0.1:1 can't be reached" in found["joined"][0]["seen"]
+    assert "The message broker at 127.0.0.1:1" in found["joined"][1]["seen"]
+    assert "hidden-word" not in str(found)
+
+
+def test_buckets_are_tried(grange: Grange, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is to be written is written to, one to be read is read; each has its finding."""
+    monkeypatch.setenv("GRANGE_STORE", f"{bucket.url}/results")
+    monkeypatch.setenv("GRANGE_BUCKETS", f"{bucket.url}/in,s3://no-such-bucket-here")
+
+    code, found = _findings(grange)
+
+    assert (1, ["ok", "ok", "broken"]) == (code, [one["state"] for one in found["buckets"]])
+    assert "no-such-bucket-here" in found["buckets"][2]["seen"]

@@ -69,6 +69,7 @@ def test_the_printed_line_lets_a_machine_join(site: Serving, grange: Grange) -> 
 
     assert ("grange worker", ["gpu"]) == (command, joined.labels)
     assert "one machine may join" in made.stderr
+    assert "Only the server's own machine reaches http://127.0.0.1" in made.stderr
     assert 0 == grange("workers", "remove", "pasted").returncode
 
 

@@ -114,6 +114,11 @@ class Engines:
         return self._site
 
 
+def is_brokered(settings: Settings) -> bool:
+    """Whether work reaches workers by a message broker."""
+    return settings.engine.startswith(("amqp://", "amqps://"))
+
+
 def slots_here(workers: int, needs: Needs) -> int:
     """How many of so many local workers may be at such tasks at once; one in any case."""
     if needs == Needs():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
+from grange.bootstrap.engines import is_brokered
 from grange.errors import SettingInvalid
 
 if TYPE_CHECKING:
@@ -67,11 +68,21 @@ def fingerprint(settings: Settings) -> str:
     return hashlib.sha256(certificate).hexdigest()
 
 
+def examine_access(settings: Settings) -> None:
+    """See that machines which join can be given access to the broker of these settings.
+
+    Raises:
+        BrokerUnreachable: Its management API does not answer.
+        BrokerRefused: The server's own user may not make users there.
+    """
+    _access(settings, "doctor", "").examine()
+
+
 def _access(settings: Settings, site: str, url: str) -> EngineAccess:
     """How workers get to the engine, as the settings say."""
     from grange.pool.access import NoEngine, SharedAddress
 
-    if not settings.engine.startswith(("amqp://", "amqps://")):
+    if not is_brokered(settings):
         return NoEngine(settings.engine.partition("://")[0])
     address = settings.workers_engine or ""
     if "@" in urlsplit(address).netloc:

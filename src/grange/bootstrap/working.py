@@ -61,9 +61,11 @@ def work(
         CredentialsInvalid: The line is used up, or this worker was removed.
         Conflict: Another worker on this machine has this home.
         SettingInvalid, UsageError: It can't work as it is told to.
+        ExtraMissing: The client for the broker is not installed.
         ServerError: It has joined no server yet, and the server can't be reached.
         WorkerStartFailed: No worker process can be started.
     """
+    from grange.engines.rabbit.trial import check_client
     from grange.telemetry.exporter import Exporter
     from grange.telemetry.nodes import node_port
     from grange.telemetry.station import StationCount
@@ -73,6 +75,7 @@ def work(
     from grange.worker.station.mounts import Mounts, parse_mounts
     from grange.worker.station.station import Habits
 
+    check_client()
     elsewhere = parse_mounts(choices.mounts)
     capacity = machine.find_capacity(
         slots=choices.slots,
@@ -92,6 +95,9 @@ def work(
         labels = tuple(sorted({*capacity.labels, *papers.labels}))
         capacity = replace(capacity, labels=labels)
         say(f"joined {papers.server} as {papers.name} ({_words(capacity)})")
+        if unseen := machine.unseen_gpus(capacity) if choices.gpus != "auto" else []:
+            which = ", ".join(map(str, unseen))
+            say(f"nvidia-smi names no GPU {which} here; tasks that need one are taken all the same")
         link = Link(papers)
         opened.callback(link.close)
         means = _means(

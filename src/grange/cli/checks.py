@@ -52,7 +52,16 @@ SLOW_FSYNC_SECONDS = 0.05
 # A larger database takes long to read as a whole.
 CHECKED_BYTES = 2 << 30
 WORKER_SECONDS = 30.0
-EXTRAS = {"postgresql": "psycopg", "mysql": "pymysql", "pandas": "pandas"}
+EXTRAS = {
+    "postgresql": "psycopg",
+    "mysql": "pymysql",
+    "redis": "redis",
+    "memcached": "pymemcache",
+    "s3": "obstore",
+    "rabbitmq": "aio_pika",
+    "ray": "ray",
+    "pandas": "pandas",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +234,9 @@ CHECKS: tuple[Check, ...] = (
     _pipelines,
     _extras,
     reaching.server,
+    reaching.engine,
+    reaching.joined,
+    reaching.buckets,
 )
 
 

@@ -9,7 +9,7 @@ import typer
 
 from grange.cli import terminal, words
 from grange.cli.options import Json, examples, open_crew
-from grange.cli.workerwords import facts, percent, row, task_words
+from grange.cli.workerwords import facts, is_here, percent, row, task_words
 from grange.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,6 +97,12 @@ def make_token(
     until = words.moment(made.token.expires_at)
     terminal.say(f"Until {until} {machines} may join. Run this there:")
     terminal.put(f"grange worker '{made.line}'")
+    server = made.line.partition("#")[0]
+    if is_here(server):
+        terminal.say(
+            f"Only the server's own machine reaches {server}. For others, say where it listens and "
+            "how it is reached: the settings host, tls and public_url."
+        )
 
 
 def list_tokens(json: Json = False) -> None:

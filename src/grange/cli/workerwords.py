@@ -86,6 +86,18 @@ def facts(worker: Worker) -> Sequence[tuple[str, str]]:
     )
 
 
+def is_here(url: str) -> bool:
+    """Whether an address means whichever machine it is used on."""
+    from ipaddress import ip_address
+    from urllib.parse import urlsplit
+
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def percent(share: float | None) -> str:
     """A share in hundredths; a dash where it is not known."""
     return "-" if share is None else f"{share:.0%}"

@@ -108,6 +108,21 @@ def check_results(url: str) -> None:
         open_store(url, patient=False).check(f"check-{token_hex(8)}")
 
 
+def check_inputs(url: str) -> None:
+    """Make sure, within seconds, that inputs can be read there.
+
+    Raises:
+        StoreDenied: The server has no keys for it, or they don't do.
+        StoreMissing: There is no such bucket.
+        Conflict: It is away.
+    """
+    from grange.storage.s3client import S3Client
+
+    with _told():
+        place = parse_s3(url)
+        S3Client(place.bucket, is_short=True).check(place.prefix)
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """Say to people what is the server's own trouble; that a bucket is away, at once."""

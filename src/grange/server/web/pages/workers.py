@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, NamedTuple, get_args
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -18,6 +19,7 @@ from grange.server.api.basis import IdInPath, Words
 from grange.server.crew import Crew, crew_of
 from grange.server.desk import Desk, DeskOf
 from grange.server.problems import http_status
+from grange.server.serving.listening import is_loopback
 from grange.server.visitors import Administrator, Here, Visitor
 from grange.server.web.forms import Form, Sent
 from grange.server.web.lists import Address
@@ -100,7 +102,8 @@ def add(request: Request, admin: Administrator, here: Here, form: Sent) -> Respo
             )
     except (errors.Conflict, errors.RequestInvalid) as error:
         return _adding(request, form.refuse(error), http_status(error))
-    return render(request, "workers/line.html", made=made)
+    own = is_loopback(urlsplit(made.line).hostname or "")
+    return render(request, "workers/line.html", made=made, own=own)
 
 
 @router.post("/bulk")
