@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -28,8 +30,14 @@ class RayCluster:
     """A running cluster: where clients reach it, and its head's process."""
 
     port: int
+    head_port: int  # where its other machines reach it
     folder: Path
     process: subprocess.Popen[bytes]
+
+    @property
+    def mark(self) -> str:
+        """What all of its processes carry."""
+        return self.folder.name
 
     @property
     def address(self) -> str:
@@ -51,9 +59,9 @@ def ray_cluster(*, cores: int = 8, port: int = 0) -> Iterator[RayCluster]:
         unavailable("Ray is not installed (the extra 'ray')")
     # Short, because it holds sockets.
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
-    port = port or free_port()
+    port, head_port = port or free_port(), free_port()
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
-    command += ["--node-ip-address=127.0.0.1", f"--port={free_port()}", f"--num-cpus={cores}"]
+    command += ["--node-ip-address=127.0.0.1", f"--port={head_port}", f"--num-cpus={cores}"]
     command += [f"--ray-client-server-port={port}", f"--dashboard-port={free_port()}"]
     command += [f"--object-store-memory={STORE_BYTES}", f"--temp-dir={folder / 't'}"]
     command += ["--include-dashboard=false", "--disable-usage-stats", '--resources={"barn": 1}']
@@ -64,7 +72,7 @@ def ray_cluster(*, cores: int = 8, port: int = 0) -> Iterator[RayCluster]:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True
         )
-    cluster = RayCluster(port, folder, process)
+    cluster = RayCluster(port, head_port, folder, process)
     try:
         _await(cluster)
         yield cluster
@@ -72,6 +80,26 @@ def ray_cluster(*, cores: int = 8, port: int = 0) -> Iterator[RayCluster]:
         kill_group(process)
         end(folder.name)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def ray_machine(cluster: RayCluster, *, cores: int, label: str) -> Iterator[str]:
+    """Let a machine with this label join a cluster; gives the mark of its processes."""
+    mark = f"{cluster.mark}-{label}"
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block"]
+    command += [f"--address=127.0.0.1:{cluster.head_port}", "--node-ip-address=127.0.0.1"]
+    command += [f"--num-cpus={cores}", f"--object-store-memory={STORE_BYTES}"]
+    command += ["--disable-usage-stats", f"--resources={json.dumps({label: 1})}"]
+    environment = {**os.environ, MARK: mark, "RAY_AUTH_MODE": "disabled"}
+    with (cluster.folder / "log").open("ab") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environment, start_new_session=True
+        )
+    try:
+        yield mark
+    finally:
+        kill_group(process)
+        end(mark)
 
 
 def _await(cluster: RayCluster) -> None:
@@ -100,8 +128,20 @@ def end(mark: str) -> None:
 def marked(mark: str) -> list[int]:
     """The processes that carry the mark."""
     found = []
+    wanted = f"{MARK}={mark}".encode()
     for one in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if one.name.isdigit() and f"{MARK}={mark}".encode() in (one / "environ").read_bytes():
+            if one.name.isdigit() and wanted in (one / "environ").read_bytes().split(b"\0"):
                 found.append(int(one.name))
     return found
+
+
+def signal_all(mark: str, number: signal.Signals, *, named: str = "") -> int:
+    """Send a signal to those that carry the mark, and have this in their command; says how many."""
+    sent = 0
+    for process in marked(mark):
+        with contextlib.suppress(OSError):
+            if named in Path(f"/proc/{process}/cmdline").read_text(errors="replace"):
+                os.kill(process, number)
+                sent += 1
+    return sent

@@ -18,7 +18,7 @@ import pytest
 from grange.core.resources import Needs
 from grange.core.tasks import Batch, Outcome, OutcomeState, Task, batch_to_json
 from grange.engines import Engine, make_engine
-from grange.engines.ray import dismiss, joining
+from grange.engines.ray import dismiss, joining, wording
 from grange.engines.ray.host import PROTOCOL, Terms, WorkerHost
 from grange.errors import EngineError, ExtraMissing, WorkerStartFailed
 from tests.engines import rays
@@ -137,7 +137,7 @@ def test_versions_that_differ_are_named() -> None:
     """Ray's own words say which; the hint says what is here."""
     words = "Version mismatch: The cluster was started with:\n Ray: 2.1.0\n Python: 3.9.1\n"
 
-    error = joining.explained("ray://farm:10001", RuntimeError(words))
+    error = wording.explained("The Ray cluster at ray://farm:10001", RuntimeError(words))
 
     assert isinstance(error, WorkerStartFailed)
     assert "2.1.0" in error.message

@@ -7,7 +7,7 @@ Ray itself not before the engine starts.
 
 from __future__ import annotations
 
-from grange.engines.ray.crew import dismiss
+from grange.engines.ray.crews import dismiss
 from grange.engines.ray.engine import RayEngine, open_ray
 
 __all__ = ["RayEngine", "dismiss", "open_ray"]

@@ -9,9 +9,11 @@ from grange.core.resources import Needs
 from grange.core.tasks import Batch, Outcome
 from grange.engines.base import Engine, Health, WorkerView
 from grange.engines.ray import joining
-from grange.engines.ray.crew import Crew, Order, enter_crew
+from grange.engines.ray.crew import Crew
+from grange.engines.ray.crews import enter_crew
 from grange.engines.ray.host import Terms
 from grange.engines.ray.post import Seat
+from grange.engines.ray.reach import Order
 
 # Signs of life come so often within a lease, and once a second at least.
 BEATS = 4

@@ -20,8 +20,8 @@ from grange.core.tasks import (
 )
 from grange.engines.base import WorkerView
 from grange.engines.local import PATIENCE_SECONDS
+from grange.engines.ray.actor import Actor
 from grange.engines.ray.host import PROTOCOL
-from grange.engines.ray.joining import Actor
 from grange.errors import GrangeError
 
 # About so much work is on its way to an actor or there: the way must not matter.
@@ -120,6 +120,8 @@ class Post:
         self.ready = False
         # It gets no more work; and then, it was told to end.
         self.closing = self.leaving = False
+        # Its last report has not come, and no other will.
+        self.ended = False
         self.busy_at = time.monotonic()
         self.held: dict[int, Held] = {}
         self.seen = 0

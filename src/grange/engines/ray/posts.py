@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import itertools
 import json
-import queue
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
-from grange.core.resources import Needs
 from grange.core.tasks import JSON
 from grange.engines.ray import joining
-from grange.engines.ray.host import PROTOCOL, Terms
+from grange.engines.ray.actor import Actor, Answer
+from grange.engines.ray.host import PROTOCOL
 from grange.engines.ray.post import Post, Seat
+from grange.engines.ray.reach import Events, Order, Reach
+from grange.engines.ray.wording import of_actor
 from grange.errors import GrangeError, WorkerStartFailed
 
 # An idle actor stays for so long, with its models loaded.
@@ -27,10 +27,8 @@ PATIENCE_LEASES = 3.0
 # Actors that end so often in a row before their first report will not do better the next time.
 START_TRIES: Final = 3
 # An actor that ends may be the first that is seen of its whole cluster's end: then nobody is to
-# blame. So its end is believed after this, if the cluster is there then.
+# blame. So its end is believed if the cluster answers what it is asked after this.
 DOUBT_SECONDS = 3.0
-
-Answer = Future[Any]
 
 
 class Posts:
@@ -38,16 +36,17 @@ class Posts:
 
     def __init__(
         self,
-        needs: Needs,
-        terms: Terms,
+        order: Order,
+        reach: Reach,
+        events: Events,
         *,
         fail: Callable[[GrangeError], None],
         changed: Callable[[], None],
     ) -> None:
         """Begin with none. `changed` is called when there is something to collect."""
-        self.events: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._needs = needs
-        self._terms = terms
+        self._needs, self._terms = order.needs, order.terms
+        self._reach = reach
+        self._events = events
         self._fail = fail
         self._changed = changed
         self._every: list[Post] = []
@@ -77,7 +76,7 @@ class Posts:
             if not post.held and time.monotonic() - post.busy_at > KEEP_SECONDS:
                 post.closing = True
         for post in self:
-            if post.closing and not post.held:
+            if post.closing and not post.held and not post.ended:
                 self._dismiss(post)
 
     def dismiss(self) -> None:
@@ -90,21 +89,34 @@ class Posts:
         for post in self:
             self._remove(post)
 
+    def in_doubt(self, now: float) -> bool:
+        """Whether it matters now that the cluster answers."""
+        return any(due <= now for due, _, _ in self._doubted) or any(
+            self._is_silent(post, now) for post in self
+        )
+
     def watch(self) -> None:
-        """Kill those of which nothing was heard for very long; believe the ends of others."""
-        now = time.monotonic()
-        due = [one for one in self._doubted if one[0] <= now]
-        self._doubted = [one for one in self._doubted if one[0] > now]
+        """Believe the ends of actors, as far as the cluster has answered since.
+
+        Those of which nothing was heard for very long are killed.
+        """
+        answered_at = self._reach.answered_at
+        due = [one for one in self._doubted if one[0] <= answered_at]
+        self._doubted = [one for one in self._doubted if one[0] > answered_at]
         for _, post, words in due:
             if post in self._every:
                 self._mourn(post, words)
-        limit = PATIENCE_LEASES * self._terms.lease_seconds
         for post in self:
-            if post.ready and post.silent_seconds() > limit:
+            if self._is_silent(post, answered_at):
                 self._mourn(post, "It gave no sign of life any more and was killed.")
+
+    def _is_silent(self, post: Post, now: float) -> bool:
+        return post.ready and now - post.heard_at > PATIENCE_LEASES * self._terms.lease_seconds
 
     def lose(self) -> None:
         """None is reached any more; what they had the ledger may give out again."""
+        if not self._every:
+            return
         for post in self._every:
             post.lose("", blameless=True)
         self._every.clear()
@@ -141,12 +153,12 @@ class Posts:
     # ---- one of them
 
     def _hire(self) -> None:
-        post = Post(next(self._numbers), joining.Actor(self._terms, self._needs))
+        post = Post(next(self._numbers), Actor(self._reach.line, self._terms, self._needs))
         self._every.append(post)
         self._ask(post)
 
     def _ask(self, post: Post) -> None:
-        _try(partial(post.actor.call, "report", post.seen, self._then(self._hear, post)))
+        post.actor.call("report", post.seen, self._then(self._hear, post))
 
     def _tell(self, post: Post) -> None:
         """Say what there is to say, unless it has not taken in the last yet: order matters."""
@@ -154,23 +166,24 @@ class Posts:
         if message is not None:
             self._giving.add(post)
             data = json.dumps(message, separators=(",", ":")).encode()
-            _try(partial(post.actor.call, "give", data, self._then(self._told, post)))
+            post.actor.call("give", data, self._then(self._told, post))
 
     def _told(self, post: Post, answer: Answer) -> None:
         self._giving.discard(post)
         # That it has ended is said by its report too.
         if post in self._every and answer.exception() is None:
+            self._reach.heard()
             self._tell(post)
 
     def _hear(self, post: Post, answer: Answer) -> None:
-        if post not in self._every or post.leaving:
+        if post not in self._every:
             return
         error = answer.exception()
         if error is not None:
-            # It gets nothing more meanwhile.
-            post.closing = True
-            words = joining.of_actor(error)
-            self._doubted.append((time.monotonic() + DOUBT_SECONDS, post, words))
+            self._miss(post, error)
+            return
+        self._reach.heard()
+        if post.leaving:
             return
         data = json.loads(answer.result())
         if data["protocol"] != PROTOCOL:
@@ -183,6 +196,15 @@ class Posts:
             self._ask(post)
             self._changed()
 
+    def _miss(self, post: Post, error: BaseException) -> None:
+        """No report came, and there will be no other."""
+        if not joining.is_of_actor(error):
+            self._reach.failed(error)
+        elif not post.leaving:
+            # It gets nothing more meanwhile.
+            post.closing = post.ended = True
+            self._doubted.append((time.monotonic() + DOUBT_SECONDS, post, of_actor(error)))
+
     def _mourn(self, post: Post, words: str) -> None:
         """An actor has ended, or is to end of its silence."""
         self._remove(post)
@@ -191,6 +213,7 @@ class Posts:
         if not post.ready:
             self._early_deaths += 1
             if self._early_deaths >= START_TRIES:
+                self._early_deaths = 0
                 message = f"Workers on the Ray cluster end before they do any work: {words}"
                 self._fail(WorkerStartFailed(message, hint="See: ray status"))
 
@@ -198,7 +221,7 @@ class Posts:
         """Let it end its worker first: what that has started ends with it."""
         if not post.leaving:
             post.closing = post.leaving = True
-            _try(partial(post.actor.close, self._then(lambda one, _: self._remove(one), post)))
+            post.actor.close(self._then(lambda one, _: self._remove(one), post))
 
     def _remove(self, post: Post) -> None:
         with suppress(ValueError):
@@ -208,13 +231,7 @@ class Posts:
 
     def _then(self, do: Callable[[Post, Answer], None], post: Post) -> Callable[[Answer], None]:
         """Have the crew's thread do it once the answer is there."""
-        return lambda answer: self.events.put(partial(do, post, answer))
-
-
-def _try(call: Callable[[], None]) -> None:
-    """Say something to an actor; one that is out of reach is noticed elsewhere."""
-    with suppress(Exception):  # Ray has many kinds of errors for what is gone
-        call()
+        return lambda answer: self._events.put(partial(do, post, answer))
 
 
 def _other_version(data: JSON) -> WorkerStartFailed:
