@@ -16,6 +16,7 @@ from grange.errors import InputsInvalid, OutputInUse, RunBusy, RunIncomplete, Ru
 from grange.runs import control, driving, outcomes, publishing, queries, submission, walking
 from grange.runs.models import Counts, NewItem
 from grange.runs.tables import attempts, items, tasks
+from grange.runs.writes import LONGEST_WORKER
 from tests.runs.ledgers import SHA, Hand, done, failed, new_items, of_state, spec_of
 
 
@@ -77,6 +78,20 @@ def test_an_outcome_delivered_twice_counts_once(hand: Hand, tmp_path: Path) -> N
     assert Counts(total=3, done=3) == queries.find_run(hand.database, opened.id).counts
     with hand.database.read() as connection:
         assert 3 == connection.execute(select(func.count()).select_from(attempts)).scalar()
+
+
+def test_a_machine_may_have_a_long_name(hand: Hand, tmp_path: Path) -> None:
+    """Of the worker of an attempt as much is kept as there is room for; no run stops for that."""
+    opened = hand.submit(spec_of(tmp_path / "out"), new_items(1))
+    hand.take(opened.number)
+    [task] = hand.claim()
+
+    hand.conclude(replace(done(task), worker="ü" * 200))
+
+    assert Counts(total=1, done=1) == queries.find_run(hand.database, opened.id).counts
+    with hand.database.read() as connection:
+        kept = connection.execute(select(attempts.c.worker)).scalar_one()
+    assert "ü" * LONGEST_WORKER == kept
 
 
 def test_a_failure_is_tried_again_and_then_set_aside_with_its_evidence(

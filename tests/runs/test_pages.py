@@ -217,6 +217,16 @@ def test_what_waits_is_driven_by_priority_then_age(database: Database) -> None:
     assert [2, 4, 1, 3, 8] == [run.number for run in pages.waiting_runs(database)]
 
 
+def test_runs_that_are_passed_over_hide_no_others(database: Database) -> None:
+    """However many can't go on just now, whoever looks finds those that can."""
+    stuck = [row(number, state="waiting", created_at=1.0) for number in range(1, 151)]
+    with database.write() as connection:
+        connection.execute(insert(runs), [*stuck, row(151, state="waiting", created_at=2.0)])
+
+    assert 151 in [run.number for run in pages.waiting_runs(database, beside=len(stuck))]
+    assert pages.MOST_WAITING == len(pages.waiting_runs(database))
+
+
 def test_unfinished_runs_are_counted_once(mixed: Database) -> None:
     """A run that somebody sees in two ways counts once."""
     counts = pages.count_states(mixed, Sight(owner="u1", groups=("g1",)))

@@ -44,6 +44,8 @@ FIRST_PAUSE_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
 # What passes by itself is looked for more often: a look is one small request.
 AWAY_PAUSE_SECONDS = 10.0
+# What nobody has tried again for so long has ended some other way.
+FORGIVEN_SECONDS = 600.0
 
 
 @contextmanager
@@ -154,12 +156,15 @@ class Shift:
 
     def _take_more(self) -> None:
         now = time.monotonic()
-        for run in self._runs.waiting():
+        for name, pause in list(self._pauses.items()):
+            if now > pause.until + FORGIVEN_SECONDS:
+                self._pauses.pop(name, None)
+        for run in self._runs.waiting(beside=len(self._pauses)):
             if len(self._working) >= self._at_once or self._stop.is_set():
                 return
-            pause = self._pauses.get(run.id)
+            put_off = self._pauses.get(run.id)
             # Who resumes a run takes its note away: that is a reason to try at once.
-            if run.id in self._working or (pause and run.note and now < pause.until):
+            if run.id in self._working or (put_off and run.note and now < put_off.until):
                 continue
             thread = threading.Thread(target=self._drive, args=(run,), name=f"run {run.id}")
             self._working[run.id] = thread

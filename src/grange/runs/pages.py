@@ -20,6 +20,8 @@ from grange.runs.tables import runs
 _CURSOR = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,20})?)_([0-9]{1,18})")
 
 UNFINISHED = tuple(state for state in RunState if state not in RUN_ENDS)
+# Of more runs that wait nobody can begin in the time of a look.
+MOST_WAITING = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,18 +149,19 @@ def moving_runs(database: Database, *, since: float, limit: int = 1000) -> list[
         return _views_of(connection, sorted(found, reverse=True)[:limit])
 
 
-def waiting_runs(database: Database, *, limit: int = 100) -> list[RunView]:
+def waiting_runs(database: Database, *, beside: int = 0) -> list[RunView]:
     """The server's runs that nobody drives, in the order in which they are to be driven.
 
     The highest priority comes first, then the oldest. Among them are those whose
-    driver has died, and those that it was to cancel.
+    driver has died, and those that it was to cancel. Of very many only the first are given,
+    and `beside` as many as the caller passes over.
     """
     wanted = (RunState.WAITING, RunState.RUNNING, RunState.CANCELLING)
     query = (
         select(runs)
         .where(runs.c.state.in_([str(one) for one in wanted]), runs.c.owner.is_not(None))
         .order_by(runs.c.priority.desc(), runs.c.created_at, runs.c.number)
-        .limit(limit)
+        .limit(MOST_WAITING + beside)
     )
     with database.read() as connection:
         views = [view_of(row) for row in connection.execute(query)]

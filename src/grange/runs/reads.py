@@ -91,9 +91,9 @@ class Reads:
         """Unfinished runs, and those made since then."""
         return pages.moving_runs(self._database, since=since)
 
-    def waiting(self) -> list[RunView]:
-        """The server's runs that nobody drives, the next one first."""
-        return pages.waiting_runs(self._database)
+    def waiting(self, *, beside: int = 0) -> list[RunView]:
+        """The server's runs that nobody drives, the next one first; see `pages.waiting_runs`."""
+        return pages.waiting_runs(self._database, beside=beside)
 
     def unfinished_over(self, folder: str) -> str | None:
         """The id of an unfinished run of the server whose inputs lie in this very folder."""

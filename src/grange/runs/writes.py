@@ -24,6 +24,8 @@ ATTEMPT = (
     "failure",
     "counts",
 )
+# As much of a worker's name as its column holds: machines are called what people like.
+LONGEST_WORKER = 120
 _INSERT_ATTEMPTS = insert(attempts)
 
 ITEM_DONE = ("this", "to", "tries", "took", "digest", "work", "again", "staged", "record", "at")
@@ -102,7 +104,7 @@ class Writes:
                 outcome.task,
                 outcome.epoch,
                 end,
-                outcome.worker,
+                outcome.worker[:LONGEST_WORKER],
                 self.now,
                 outcome.seconds,
                 outcome.peak_bytes,
