@@ -13,7 +13,7 @@ from aiormq.exceptions import AMQPError
 
 from grange.core.ids import new_id
 from grange.db import Database
-from grange.engines.rabbit.management import WorkerUsers
+from grange.engines.rabbit.management import WorkerUsers, management_url
 from grange.engines.rabbit.names import Names
 from grange.errors import BrokerRefused, BrokerUnreachable
 from tests.brokers import Broker
@@ -176,6 +176,20 @@ def test_a_management_that_is_away_or_refuses_says_what_to_do(
 
     assert "rabbitmq-plugins enable" in unreachable.value.hint
     assert "set_user_tags" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("engine", "url"),
+    [
+        ("amqp://me:word@broker/site", "http://me:word@broker:15672"),
+        ("amqp://broker:5673", "http://guest:guest@broker:15672"),
+        ("amqps://me:word@broker:5671/site", "https://me:word@broker:15671"),
+        ("amqps://me:word@[::1]", "https://me:word@[::1]:15671"),
+    ],
+)
+def test_passwords_go_encrypted_where_tasks_do(engine: str, url: str) -> None:
+    """The management API is asked where it usually is, and never more openly than the broker."""
+    assert url == management_url(engine)
 
 
 @asynccontextmanager

@@ -199,7 +199,7 @@ SETTINGS: tuple[Setting, ...] = (
         "engine_management",
         Kind("URL", "a URL that begins with http or https", kinds.url("http", "https")),
         None,
-        "http://<the broker's host>:15672",
+        "http://<the broker's host>:15672, with amqps https and 15671",
         "The broker's management API, with which the server makes a user for each worker.",
     ),
     Setting(

@@ -12,6 +12,7 @@ from grange.engines.rabbit.names import Names
 from grange.errors import BrokerRefused, BrokerUnreachable
 
 MANAGEMENT_PORT = 15672
+MANAGEMENT_TLS_PORT = 15671
 ANSWER_SECONDS = 10.0
 _UNAUTHORISED = frozenset({401, 403})
 _MISSING = 404
@@ -19,11 +20,16 @@ _NO_SUCCESS = 300
 
 
 def management_url(engine: str) -> str:
-    """Where the management API of a broker usually is, with the broker's user and password."""
+    """Where the management API of a broker usually is, with the broker's user and password.
+
+    Of one that is spoken to encrypted it is that of the other port: passwords go there, too.
+    """
     parts = urlsplit(engine)
     login, _, where = parts.netloc.rpartition("@")
     host = where if where.endswith("]") else where.rpartition(":")[0] or where
-    return urlunsplit(("http", f"{login or 'guest:guest'}@{host}:{MANAGEMENT_PORT}", "", "", ""))
+    encrypted = parts.scheme == "amqps"
+    scheme, port = ("https", MANAGEMENT_TLS_PORT) if encrypted else ("http", MANAGEMENT_PORT)
+    return urlunsplit((scheme, f"{login or 'guest:guest'}@{host}:{port}", "", "", ""))
 
 
 def permissions(site: str, worker: str) -> dict[str, str]:
