@@ -52,6 +52,16 @@ def _uploads(bucket: Bucket) -> bytes:
     return bucket.server.ask("GET", f"/{bucket.name}", query="uploads=")
 
 
+@pytest.mark.parametrize("path", ["../../secret", "/etc/passwd", "a/../../b", ""])
+def test_an_output_can_t_lead_out_of_what_was_staged(tmp_path: Path, path: str) -> None:
+    """Another machine names its outputs: none of these is read here, or written there."""
+    store = open_store("s3://bucket/out", work=tmp_path / "work")
+    (tmp_path / "secret").write_bytes(b"secret")
+
+    with pytest.raises(StorePathRefused):
+        store.publish("run-1-1", "item", expect=[Stored(path, 6)])
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_key_is_a_name_that_every_client_takes(name: str) -> None:
     """No two names have one key, and every key tells its name."""

@@ -174,6 +174,8 @@ class S3Store(Store):
 
     def publish(self, token: str, path: str, *, expect: Sequence[Stored]) -> None:
         """Write, or copy, the objects; delete what is left over; mark it as whole."""
+        for one in expect:
+            check_path(one.path)  # Another machine may have named them.
         base = f"{self._key(path)}/"
         self._staging.check(token)
         with locked(self._home, path):

@@ -103,6 +103,15 @@ def test_outputs_go_the_shortest_way(shared: Path, tmp_path: Path) -> None:
         assert (far.job, far.local, far.outputs) == (kept.job, kept.local, kept.outputs)
 
 
+def test_what_can_t_be_looked_at_is_not_written_to(shared: Path) -> None:
+    """Whatever the system answers there, bytes go another way, and the worker goes on."""
+    mounts = _proved(shared / ".probe")
+    strange = shared / ("x" * 300) / "out"
+
+    assert mounts.uri_here(file_uri(strange), write=True) is None
+    assert mounts.writable_path(str(strange)) is None
+
+
 def _proved(probe: Path) -> Mounts:
     mounts = Mounts([(str(probe), "these words")])
     mounts.prove()

@@ -6,6 +6,7 @@ process. It says here what is to be done, and hears of outcomes.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 
 from grange.core.tasks import Batch, Outcome
 from grange.engines import Engine, WorkerView
-from grange.errors import GrangeError
+from grange.errors import EngineError, GrangeError
+
+log = logging.getLogger("grange.worker")
 
 # How long the thread waits for outcomes when nobody rings.
 _WAIT_SECONDS = 0.5
@@ -97,6 +100,10 @@ class Bench:
                     time.sleep(_COMPANY_SECONDS)
         except GrangeError as error:
             self._fail(error)
+        except Exception as error:
+            # Nobody would do any more what is given to this bench.
+            log.exception("what looks after worker processes has failed")
+            self._fail(EngineError(f"The worker processes can't be looked after: {error!r}."))
         finally:
             self._engine.close()
 

@@ -56,7 +56,7 @@ class Home:
 
     def runs(self) -> list[str]:
         """The runs that have something here."""
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             return os.listdir(self.folder / "runs")
         return []
 

@@ -134,8 +134,11 @@ def parse_mounts(given: Sequence[str]) -> dict[str, str]:
 
 def _writable(path: Path) -> bool:
     """Whether this user may make something below the path, or where it will be."""
-    while not path.exists():
-        if path.parent == path:
-            return False
-        path = path.parent
+    try:
+        while not path.exists():
+            if path.parent == path:
+                return False
+            path = path.parent
+    except OSError:
+        return False  # Nobody may look into it, or what is mounted there has gone.
     return os.access(path, os.W_OK | os.X_OK)
