@@ -15,7 +15,8 @@ from grange.core.ids import new_id
 from grange.core.resources import needs_to_json
 from grange.core.states import RunState, move
 from grange.db import Database, Duplicate, execute_many
-from grange.errors import InputsInvalid, OutputInUse, RunBusy
+from grange.errors import GrangeError, InputsInvalid, OutputInUse, RunBusy
+from grange.runs import places
 from grange.runs.driver import Driver, is_working, this_driver
 from grange.runs.keys import out_key, request_key, weight
 from grange.runs.models import NewItem, RunSpec
@@ -96,18 +97,20 @@ def seal(database: Database, opened: Opened, also: AlsoSealed | None = None) -> 
 
     Raises:
         InputsInvalid: It has no item at all; the run is gone again.
+        OutputInUse: Somebody else was faster with a place around its own; it is gone again.
     """
 
-    def work(connection: Connection) -> bool:
+    def work(connection: Connection) -> GrangeError | None:
         _hold(connection, opened)
         ids = items.c.id
         query = select(
             func.count(), func.coalesce(func.sum(items.c.size), 0), func.min(ids), func.max(ids)
         ).where(items.c.run == opened.number)
         number, size, first, last = connection.execute(query).one()
-        if not number:
-            connection.execute(delete(runs).where(runs.c.number == opened.number))
-            return False
+        wrong = _unfit(connection, opened, items_total=number)
+        if wrong is not None:
+            _delete(connection, opened)
+            return wrong
         connection.execute(
             update(runs)
             .where(runs.c.number == opened.number)
@@ -123,13 +126,31 @@ def seal(database: Database, opened: Opened, also: AlsoSealed | None = None) -> 
         )
         if also is not None:
             also(connection, number)
-        return True
+        return None
 
-    if not database.transact(work):
-        raise InputsInvalid(
+    wrong = database.transact(work)
+    if wrong is not None:
+        raise wrong
+
+
+def _unfit(connection: Connection, opened: Opened, *, items_total: int) -> GrangeError | None:
+    """Why there can be no such run."""
+    if not items_total:
+        return InputsInvalid(
             "The inputs hold no file to work on.",
             hint="Check the folder, and what --include and --exclude leave of it.",
         )
+    if places.is_lost(connection, opened.number):
+        return OutputInUse(
+            "Somebody else has named the same place for results, or one around it, just now.",
+            hint="Name another folder.",
+        )
+    return None
+
+
+def _delete(connection: Connection, opened: Opened) -> None:
+    connection.execute(delete(items).where(items.c.run == opened.number))
+    connection.execute(delete(runs).where(runs.c.number == opened.number))
 
 
 def withdraw(database: Database, opened: Opened) -> None:
@@ -137,8 +158,7 @@ def withdraw(database: Database, opened: Opened) -> None:
 
     def work(connection: Connection) -> None:
         _hold(connection, opened)
-        connection.execute(delete(items).where(items.c.run == opened.number))
-        connection.execute(delete(runs).where(runs.c.number == opened.number))
+        _delete(connection, opened)
 
     database.transact(work)
 
