@@ -356,6 +356,8 @@ class Dispatcher:
     def _drop_work(self) -> None:
         """End what is under way, and remove what it has staged: nobody will publish that."""
         self._recall()
+        # Who comes for what waits at an engine sees by this that nobody wants it.
+        self._engine.forget()
         self._engine.close()
         tasks = [claimed.task for claimed in self._driven.flying.values()]
         mine = {staging_token(self._driven.id, task.id, task.epoch) for task in tasks}
