@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from tests.faults.machines.promises import recovery_seconds
-from tests.faults.machines.stage import RECOVERY_SECONDS, STAFF, Machines
+from tests.faults.machines.promises import Ended, recovery_seconds
+from tests.faults.machines.stage import LEASE_SECONDS, RECOVERY_SECONDS, STAFF, Machines
 from tests.worker.station.stage import until
+
+log = logging.getLogger("faults")
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
@@ -56,18 +61,56 @@ def test_three_of_ten_workers_vanish_at_once(site: Machines) -> None:
     assert RECOVERY_SECONDS >= recovery_seconds(site.recorder.notes(), struck)
 
 
-def test_what_a_worker_holds_that_stays_away_is_done_once_it_is_removed(site: Machines) -> None:
-    """It has no way to the server for what it has made; who removes it gives that to others."""
-    site.hire("far", afar=True)
+def test_what_a_worker_holds_that_stays_cut_off_from_the_server_goes_to_others(
+    site: Machines,
+) -> None:
+    """It says so and takes nothing new, within two leases and without blame; until it is back."""
+    far = site.hire("far", afar=True)
     site.ready()
     run = site.begin(60, seconds=1)
     until(lambda: site.done(run) >= 4, "work in flight")
     site.net.cut(site.hosts["far"], site.hosts["server"])
-    until(lambda: site.done(run) >= 40, "most of the work")
-    removed = time.time()
+    struck = time.time()
 
-    site.remove("far")
+    site.end_of_all()
+
+    recovery = recovery_seconds(site.recorder.notes(), struck)
+    log.info("cut off from the server for good: recovered after %.1f s", recovery)
+    assert RECOVERY_SECONDS >= recovery
+    assert [] == site.broken()
+    assert "cut off from the server since" in far.text()
+    assert {"done"} == _ends(site, run)
+    site.net.mend()
+    far.wait_for("the server answers again")
+    again = site.begin(40)
+    site.end_of_all()
+    assert [] == site.broken()
+    assert any(one.worker.startswith("far/") for one in _attempts(site, again))
+
+
+def test_a_worker_that_needs_no_server_goes_on_without_it(site: Machines) -> None:
+    """It shares the folders: the way to the broker is enough, for as long as it likes."""
+    site.net.cut(site.hosts["one"], site.hosts["server"])
+    cut = time.time()
+    site.begin(20, seconds=1)
+    until(lambda: time.time() - cut > 1.5 * LEASE_SECONDS, "more than a lease")
+
+    later = site.begin(40)
 
     site.end_of_all()
     assert [] == site.broken()
-    assert RECOVERY_SECONDS >= recovery_seconds(site.recorder.notes(), removed)
+    assert any(one.worker.startswith("one/") for one in _attempts(site, later))
+    assert "cut off from the server" not in site.staff["one"].text()
+
+
+def _ends(site: Machines, run: Ended) -> set[str]:
+    """How all attempts at a run's items have ended that count."""
+    return {one.end for one in _attempts(site, run)}
+
+
+def _attempts(site: Machines, run: Ended) -> Sequence[Any]:
+    query = (
+        'SELECT attempts.worker, attempts."end" FROM attempts JOIN tasks ON tasks.id ='
+        " attempts.task JOIN runs ON runs.number = tasks.run WHERE runs.id = :id"
+    )
+    return site.recorder.ask(query, id=run.id)

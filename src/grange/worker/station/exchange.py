@@ -13,7 +13,7 @@ from grange.engines.base import Health
 from grange.engines.rabbit.intake import Delivery, Intake
 from grange.engines.rabbit.messages import Abandon, Control, Drain, Shapes
 from grange.engines.rabbit.names import BEAT_SECONDS
-from grange.errors import BrokerUnreachable, GrangeError
+from grange.errors import BrokerUnreachable, EngineError, GrangeError
 from grange.worker.station import signs
 from grange.worker.station.link import Link
 from grange.worker.station.papers import Papers
@@ -143,6 +143,13 @@ class Exchange:
             raise BrokerUnreachable("The message broker is not connected yet.")
         return await self._intake.publish_outcomes(run, list(outcomes))
 
+    async def is_driven(self, run: str) -> bool:
+        """Whether somebody drives the run just now, as the broker knows."""
+        try:
+            return self._intake is not None and await self._intake.listeners(run) > 0
+        except EngineError:
+            return False
+
     def ask(self) -> None:
         """Ask for as much more work as there is room for."""
         intake, works = self._intake, self._works
@@ -218,10 +225,11 @@ class Exchange:
 
     async def _renewed(self, intake: Intake) -> None:
         """Wait until the credentials are others; while the broker is away, ask for them."""
+        is_down = False
         while True:
             await asyncio.sleep(RENEW_SECONDS)
-            health = intake.health()
-            if health.state == "up" or time.time() - health.since < RENEW_SECONDS:
+            was_down, is_down = is_down, intake.health().state == "down"
+            if not (was_down and is_down):
                 continue
             with suppress(GrangeError):
                 joined = await asyncio.to_thread(self._link.renew)

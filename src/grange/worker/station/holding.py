@@ -40,6 +40,8 @@ class Held:
     gpus: tuple[int, ...] = ()
     # Whether a mount can be to blame for what goes wrong with it.
     is_mounted: bool = True
+    # How long the work has taken, once it is done.
+    spent_seconds: float = 0.0
 
     @property
     def run(self) -> str:

@@ -92,9 +92,12 @@ class Labour:
 
     def give_back(self, *, begun: bool) -> None:
         """Let others do what is not begun; with `begun`, all that is not done."""
-        for held in self._holding:
-            if held.phase is Phase.LEAVING or (held.phase is Phase.WORKING and not begun):
-                continue
+        keeps = {Phase.LEAVING} if begun else {Phase.LEAVING, Phase.WORKING}
+        self.hand_back([held for held in self._holding if held.phase not in keeps])
+
+    def hand_back(self, some: Iterable[Held]) -> None:
+        """Let others do these, wherever they are on their way."""
+        for held in some:
             self._stop(held)
             self._ending.give_back(held)
 
@@ -148,14 +151,20 @@ class Labour:
                 what="Inputs can't be brought here",
                 coming=True,
             )
-        except ClaimEnded:
+        except Exception as error:  # noqa: BLE001  # whatever it is becomes the attempt's end
+            if self._ending.is_wanted(held):
+                self._give_up(held, error)
+        return None
+
+    def _give_up(self, held: Held, error: Exception) -> None:
+        """Its input can't be had, for this reason."""
+        if isinstance(error, ClaimEnded):
             self._ending.drop(held)
-        except StoreFull as error:
+        elif isinstance(error, StoreFull):
             self._watcher.full(error.message)
             self._ending.give_back(held)
-        except Exception as error:  # noqa: BLE001  # whatever it is becomes the attempt's end
+        else:
             self._ending.fail(held, error)
-        return None
 
     def _ready(self, held: Held) -> None:
         self._holding.move(held, Phase.READY, now=time.monotonic())

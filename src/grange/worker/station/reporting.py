@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from grange.client.schemas.workers import Beat, Orders
-from grange.errors import CredentialsInvalid, GrangeError
+from grange.errors import CredentialsInvalid, GrangeError, ServerError
 from grange.worker.station.link import Link
 from grange.worker.station.words import Words
 
@@ -37,6 +38,13 @@ class Reporting:
         self._ordered = ordered
         self._seconds = beat_seconds
         self._now = asyncio.Event()
+        self._unanswered: float | None = None
+
+    @property
+    def silent_seconds(self) -> float:
+        """For how long the server has owed an answer: since the first report that got none."""
+        since = self._unanswered
+        return 0.0 if since is None else time.monotonic() - since
 
     def soon(self) -> None:
         """Report at once: something has happened of which the server may know more."""
@@ -77,13 +85,18 @@ class Reporting:
         said = self._said()
         if said is None:
             return
+        if self._unanswered is None:
+            self._unanswered = time.monotonic()
         try:
             orders = await asyncio.to_thread(self._link.beat, said)
         except CredentialsInvalid:
             raise
         except GrangeError as error:
+            if not isinstance(error, ServerError):
+                self._unanswered = None  # An answer it is, that something is wrong there.
             self._words.trouble(SERVER, error.message)
             return
+        self._unanswered = None
         self._words.over(SERVER, "the server is back")
         self._seconds = orders.beat_seconds
         if orders.fits:

@@ -15,6 +15,7 @@ from grange.worker.station.exchange import Exchange
 from grange.worker.station.holding import Phase
 from grange.worker.station.papers import Papers
 from grange.worker.station.reporting import Reporting
+from grange.worker.station.severance import Severance
 from grange.worker.station.words import Words
 from grange.worker.station.works import Means, Works
 
@@ -83,6 +84,13 @@ class Station:
             broken=self._break,
         )
         self._exchange.use(self._works)
+        self._severance = Severance(
+            self._works,
+            self._exchange,
+            self._words,
+            silent=lambda: self._reporting.silent_seconds,
+            lease_seconds=papers.lease_seconds,
+        )
         self._leaving = self._draining = False
         self._ending: asyncio.Task[None] | None = None
         self._busy_at = time.monotonic()
@@ -169,6 +177,7 @@ class Station:
     async def _look_after(self) -> None:
         while True:
             await self._works.look_after()
+            await self._severance.look()
             # What may be taken changes with the disk, and with time.
             self._exchange.ask()
             self._stand()
