@@ -159,9 +159,17 @@ def incoming_token(token: str) -> str:
     return f"{token}{_INCOMING}"
 
 
+def own_token(token: str, worker: str) -> str:
+    """Where one of several machines that share a store stages an attempt, until it is done.
+
+    Should two of them be given the same attempt, neither writes into what the other makes.
+    """
+    return f"{token}{_OWN}{worker}"
+
+
 def attempt_token(token: str) -> str:
     """The token of the attempt that has made a staging folder, or one beside it."""
-    return token.removesuffix(_PART).removesuffix(_INCOMING)
+    return token.partition(_OWN)[0].removesuffix(_PART).removesuffix(_INCOMING)
 
 
 def batch_to_json(batch: Batch) -> dict[str, JSON]:
@@ -254,6 +262,7 @@ def outcome_from_json(data: dict[str, JSON]) -> Outcome:
 
 _PART = "-part"
 _INCOMING = "-incoming"
+_OWN = ".of-"
 _JOB_FIELDS = tuple(one.name for one in fields(Job) if one.name != "needs")
 # Quicker than to call the classes.
 _KINDS = {str(kind): kind for kind in TaskKind}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar
+
+from grange.storage.oserrors import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -100,6 +103,21 @@ class Store(ABC):
         """The staging folder of that name with nothing in it, whatever was in it before."""
         self.discard(token)
         return self.staging(token)
+
+    def restage(self, token: str, name: str) -> bool:
+        """Let a staging folder on this machine be that of another token, whole, from now on.
+
+        False when something is staged there already, on this machine: nothing has changed then.
+        """
+        folder = self.staging(token)
+        with told("stage outputs", "", root=folder.parent):
+            try:
+                folder.rename(folder.with_name(name))
+            except OSError as error:
+                if error.errno in {errno.ENOTEMPTY, errno.EEXIST}:
+                    return False
+                raise
+        return True
 
     @abstractmethod
     def staged(self) -> Iterator[str]:

@@ -121,7 +121,9 @@ class Executor:
             )
             if not sealed:
                 work.discard()
-            elif task.kind is not TaskKind.PROCESS or not prepared.pipeline.splits():
+                return
+            work.settle()
+            if task.kind is not TaskKind.PROCESS or not prepared.pipeline.splits():
                 # A part is merged before anything is published.
                 work.hand_in(sealed)
 

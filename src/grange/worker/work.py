@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from grange.core.tasks import Job, Task, part_token, staging_token
+from grange.core.tasks import Job, Task, own_token, part_token, staging_token
 from grange.engines.register import Register
 from grange.engines.strays import MARKER, STATION_MARKER
-from grange.errors import PipelineFailed
+from grange.errors import ClaimEnded, PipelineFailed
 from grange.storage import Store, Stored
 from grange.worker.kept import Kept
 
@@ -49,6 +49,9 @@ class TaskWork:
         self._output: Path | None = None
         self._scratch: Path | None = None
         self._kept = Kept(Path(job.kept), job.kept_bytes) if job.kept else None
+        station = os.environ.get(STATION_MARKER)
+        # Where it is staged until it is done: other machines may have been given it, too.
+        self._own = own_token(self.token, station) if station else self.token
         self._stretch = (0.0, 1.0)
         self.peak_bytes = 0
         self.counts: defaultdict[str, float] = defaultdict(float)
@@ -58,7 +61,7 @@ class TaskWork:
         """The attempt's private folder in the store."""
         if self._output is None:
             # What a worker left that died in this very attempt is not this one's.
-            self._output = self._store.fresh(self.token)
+            self._output = self._store.fresh(self._own)
         return self._output
 
     @property
@@ -132,7 +135,7 @@ class TaskWork:
     @contextmanager
     def part(self) -> Iterator[Path]:
         """Let `output` be a folder of an item's only part, which lasts until it is merged."""
-        token = part_token(self.token)
+        token = part_token(self._own)
         self._output = self._store.fresh(token)
         self._stretch = (0.0, _PART_SHARE)
         try:
@@ -144,14 +147,26 @@ class TaskWork:
         """From now on `output` is the item's own again, and progress that of the merge."""
         self._output, self._stretch = None, (_PART_SHARE, 1.0)
 
+    def settle(self) -> None:
+        """Let what was staged be found by the attempt's name: it is done, and sealed.
+
+        Raises:
+            ClaimEnded: Another machine was given the attempt as well, and was faster.
+        """
+        if self._own != self.token:
+            if not self._store.restage(self._own, self.token):
+                message = f"Attempt {self._task.token} was done by another worker."
+                raise ClaimEnded(message, hint="Nothing is lost: that one's outputs count.")
+            self._own = self.token
+
     def hand_in(self, sealed: Sequence[Stored]) -> None:
         """Bring what was staged to where it is published from."""
         self._store.hand_in(self.token, sealed)
 
     def discard(self) -> None:
         """Remove what was staged, by an earlier worker at this very attempt, too."""
-        self._store.discard(self.token)
-        self._store.discard(part_token(self.token))
+        self._store.discard(self._own)
+        self._store.discard(part_token(self._own))
 
     def close(self) -> None:
         """Remove what nobody needs any more."""

@@ -22,6 +22,7 @@ from grange.worker.station.routes import Way
         ("command.not_found", Way.MOUNT, False, Verdict.LACK),
         ("pipeline.not_found", Way.MOUNT, False, Verdict.LACK),
         ("extra.missing", Way.MOUNT, False, Verdict.LACK),
+        ("claim.ended", Way.MOUNT, True, Verdict.GONE),
     ],
 )
 def test_a_machine_s_own_fault_is_not_the_item_s(

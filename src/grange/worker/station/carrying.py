@@ -10,7 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from grange.client.work import Claim, Work
-from grange.core.tasks import Outcome, OutcomeState, Output, staging_token
+from grange.core.tasks import (
+    Outcome,
+    OutcomeState,
+    Output,
+    own_token,
+    part_token,
+    staging_token,
+)
 from grange.errors import StoreError
 from grange.storage import Store, Stored, open_store
 from grange.worker.station.routes import Route, Way
@@ -22,10 +29,14 @@ _FEW = 8
 class Carrier:
     """Brings away what attempts leave here. Safe to use from several threads."""
 
-    def __init__(self, work: Callable[[], Work], staged: Path) -> None:
-        """`work` gives the way to the server; `staged` is where buckets stage on this machine."""
+    def __init__(self, work: Callable[[], Work], staged: Path, mark: str = "") -> None:
+        """`work` gives the way to the server; `staged` is where buckets stage on this machine.
+
+        `mark` is what worker processes here have in the names of what they stage.
+        """
         self._work = work
         self._staged = staged
+        self._mark = mark
 
     def needed(
         self, route: Route, outcome: Outcome, printed: Collection[str] | None = None
@@ -79,13 +90,7 @@ class Carrier:
         """Remove what attempts have left on this machine: task and epoch of each."""
         if route.outputs is not Way.MOUNT:
             tokens = {staging_token(route.job.run, *attempt) for attempt in attempts}
-            store = open_store(route.local.store)
-            with suppress(StoreError):
-                if len(tokens) > _FEW:
-                    tokens &= set(store.staged())
-            for token in tokens:
-                with suppress(StoreError):
-                    store.discard(token)
+            _discard(open_store(route.local.store), tokens)
         if route.carries_logs:
             names = {name for attempt in attempts for name in _names(*attempt)}
             if len(attempts) > _FEW:
@@ -93,6 +98,11 @@ class Carrier:
             for name in names:
                 with suppress(OSError):
                     os.unlink(Path(route.local.logs, name))
+
+    def cut_short(self, route: Route, attempts: Collection[tuple[int, int]]) -> None:
+        """Remove what worker processes here have left that were ended in the middle of attempts."""
+        tokens = {own_token(staging_token(route.job.run, *one), self._mark) for one in attempts}
+        _discard(open_store(route.local.store), tokens | set(map(part_token, tokens)))
 
     def tidy(self, route: Route, attempts: Collection[tuple[int, int]]) -> None:
         """Remove what attempts have left in a store that is shared, after the end of their run.
@@ -114,6 +124,15 @@ class Carrier:
             shutil.move(folder / name, bucket.staging(token) / name)
         sealed = [Stored(one.path, one.size, one.sha256, one.mtime_ns) for one in outputs]
         bucket.hand_in(token, sealed)
+
+
+def _discard(store: Store, tokens: set[str]) -> None:
+    with suppress(StoreError):
+        if len(tokens) > _FEW:
+            tokens = tokens & set(store.staged())
+    for token in tokens:
+        with suppress(StoreError):
+            store.discard(token)
 
 
 def _listed(route: Route) -> frozenset[str]:

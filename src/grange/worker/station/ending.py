@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from grange.core.tasks import Outcome, OutcomeState
-from grange.errors import ClaimEnded, GrangeError
+from grange.errors import ClaimEnded
 from grange.worker.failures import failure_of
 from grange.worker.station.carrying import Carrier
 from grange.worker.station.errands import Errands
@@ -19,6 +19,8 @@ from grange.worker.station.judging import FIRST_REST_SECONDS, Verdict, given_bac
 from grange.worker.station.teller import Teller
 
 _REMEMBERED_LACKS = 10_000
+# Whoever was at such an attempt has not tidied up after it.
+_CUT_SHORT = frozenset({OutcomeState.LOST, OutcomeState.RETURNED})
 
 
 class Watcher(Protocol):
@@ -133,11 +135,12 @@ class Ending:
         """Nobody wants the attempt any more: what is here of it goes."""
         self._holding.remove(held)
         self._journal.settle([held.key])
-        self._errands.go(self._clear([held]))
+        self._errands.go(self._clear([held], cut_short=True))
 
     def carry(self, held: Held, outcome: Outcome) -> None:
         """Bring away what the attempt has made, and tell it then."""
         self._holding.move(held, Phase.LEAVING, now=time.monotonic())
+        held.spent_seconds = outcome.seconds
         self._journal.end(held.run, [outcome], carried=False)
         self._errands.go(self._carry(held, outcome))
 
@@ -148,16 +151,18 @@ class Ending:
                 wanted=lambda: self.is_wanted(held),
                 what="Outputs can't be brought away",
             )
-        except ClaimEnded:
-            self.drop(held)
-            return
-        except GrangeError as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is becomes the attempt's end
+            if not self.is_wanted(held):
+                return  # It was given back meanwhile, or abandoned.
+            if isinstance(error, ClaimEnded):
+                self.drop(held)
+                return
             # The server's full disk, or outputs that have vanished here: the attempt has failed.
             failed = Outcome(*held.key, OutcomeState.FAILED, outcome.seconds, outcome.worker)
             failed.failure = failure_of(error)
             self.tell(held, failed)
             return
-        if carried is not None:
+        if carried is not None and self.is_wanted(held):
             told, size = carried
             self._watcher.moved(sent=size)
             self.tell(held, told)
@@ -170,6 +175,8 @@ class Ending:
         if verdict is Verdict.FULL:
             self._watcher.full(outcome.failure.message if outcome.failure else "")
             self.tell(held, given_back(outcome))
+        elif verdict is Verdict.GONE:
+            self.drop(held)
         elif verdict is Verdict.DOUBT:
             self._holding.move(held, Phase.RESTING, now=time.monotonic())
             self._errands.go(self._doubt(held, outcome))
@@ -200,11 +207,14 @@ class Ending:
         for held, _ in ended:
             self._holding.remove(held)
         self._watcher.ended(ended)
-        leaving = [held for held, _ in ended if held.leaves_something]
+        cut = [held for held, outcome in ended if outcome.state in _CUT_SHORT]
+        if cut:
+            self._errands.go(self._clear(cut, cut_short=True))
+        leaving = [held for held, _ in ended if held.leaves_something and held not in cut]
         if leaving:
             self._errands.go(self._clear(leaving))
 
-    async def _clear(self, some: Sequence[Held]) -> None:
+    async def _clear(self, some: Sequence[Held], *, cut_short: bool = False) -> None:
         def clear() -> None:
             alike: dict[int, list[Held]] = {}
             for held in some:
@@ -212,6 +222,9 @@ class Ending:
                     held.hold.close()
                 alike.setdefault(id(held.route), []).append(held)
             for each in alike.values():
-                self._carrier.clear(each[0].route, [held.key for held in each])
+                keys = [held.key for held in each]
+                if cut_short:
+                    self._carrier.cut_short(each[0].route, keys)
+                self._carrier.clear(each[0].route, keys)
 
         await self._errands.blocking(clear)

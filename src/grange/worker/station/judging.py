@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from grange.core.tasks import Outcome, OutcomeState
 from grange.errors import (
+    ClaimEnded,
     CommandNotFound,
     ExtraMissing,
     ModelNotFound,
@@ -32,6 +33,7 @@ class Verdict(StrEnum):
     FULL = "full"  # this machine's disk is full: give it back, and take nothing new
     DOUBT = "doubt"  # a mount may be gone: look, before that is believed
     LACK = "lack"  # this machine lacks something: let another one try
+    GONE = "gone"  # another worker was given the attempt, too, and was faster
 
 
 def judge(outcome: Outcome, outputs: Way, *, mounted: bool, lacked: int) -> Verdict:
@@ -47,6 +49,8 @@ def judge(outcome: Outcome, outputs: Way, *, mounted: bool, lacked: int) -> Verd
     failure = outcome.failure
     if outcome.state is not OutcomeState.FAILED or failure is None:
         return Verdict.TELL
+    if failure.code == ClaimEnded.code:
+        return Verdict.GONE
     if failure.code == StoreFull.code and outputs is not Way.MOUNT:
         return Verdict.FULL
     if mounted:

@@ -85,7 +85,7 @@ class Works:
         self.care = Care(home, means.mounts, words)
         self.routes = Routes(home, means.mounts)
         self.errands = Errands(lambda text: words.trouble(BYTES, text))
-        self._carrier = Carrier(means.link.work, home.work)
+        self._carrier = Carrier(means.link.work, home.work, home.mark)
         self._ending = Ending(
             means.name,
             self.holding,
