@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from grange.core.ids import new_id
 from grange.errors import NameTaken, WorkerNotFound
 from grange.pool.models import (
+    BEAT_SECONDS,
     GONE_SECONDS,
     SILENT_SECONDS,
     Presence,
@@ -112,6 +114,20 @@ def test_many_workers_beat_less_often() -> None:
     """A few are seen almost at once, a thousand are no load, and none seems silent for it."""
     assert [2.0, 2.0, 6.0, 10.0] == [beat_seconds_of(count) for count in (0, 32, 300, 5000)]
     assert beat_seconds_of(10_000) * 2 <= SILENT_SECONDS
+
+
+def test_those_that_are_gone_slow_nobody_down(crew: Crew) -> None:
+    """Machines that come and go for months are not counted for ever."""
+    worker, _ = crew.joined()
+    for _ in range(600):
+        crew.workers.beat(replace(worker, id=new_id()), {})
+    busy = crew.workers.beat(worker, {}).beat_seconds
+
+    crew.clock.forward(seconds=GONE_SECONDS + 1)
+    crew.workers.beat(worker, {})
+    crew.clock.forward(seconds=GONE_SECONDS + 1)
+
+    assert (BEAT_SECONDS, True) == (crew.workers.beat(worker, {}).beat_seconds, busy > BEAT_SECONDS)
 
 
 def test_the_rate_is_that_of_the_last_minute(crew: Crew) -> None:

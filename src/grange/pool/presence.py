@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from grange.errors import DatabaseBusy, DatabaseFull, DatabaseUnreachable
 from grange.pool import rows
-from grange.pool.models import JSON, Worker, beat_seconds_of
+from grange.pool.models import GONE_SECONDS, JSON, Worker, beat_seconds_of
 
 if TYPE_CHECKING:
     from grange.db import Database
@@ -74,6 +74,12 @@ class Beats:
         with self._lock:
             pending, self._pending = self._pending, set()
             beats = [self._row(worker) for worker in sorted(pending) if worker in self._seen]
+            # Machines that are gone are no reason for others to say less.
+            self._seen = {
+                worker: seen
+                for worker, seen in self._seen.items()
+                if worker in pending or now - seen.at <= GONE_SECONDS
+            }
             self._flushed_at = now
         if not beats:
             return
