@@ -14,11 +14,14 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    CursorResult,
     Double,
     Insert,
     Integer,
+    Select,
     TextClause,
     Update,
+    bindparam,
 )
 from sqlalchemy.types import TypeEngine
 
@@ -75,6 +78,29 @@ def among(column: Column[Any], numbers: Collection[int]) -> ColumnElement[bool] 
     name = f"{column.table.name}.{column.name}"
     listed = ",".join([str(int(number)) for number in numbers]) or "NULL"
     return _Listed(f"{name} IN ({listed})")
+
+
+class Chosen:
+    """A statement about rows whose column is one of some numbers, of which all else stays.
+
+    What is about a single row is made once: to make a statement costs many times
+    what it costs to execute it. Values that change are named in it by `bindparam`.
+    """
+
+    def __init__(self, statement: Select[Any] | Update, column: Column[Any]) -> None:
+        """Take the statement without its condition on that column."""
+        self._statement = statement
+        self._column = column
+        self._one = statement.where(column == bindparam("one"))
+
+    def execute(
+        self, connection: Connection, numbers: Collection[int], **values: object
+    ) -> CursorResult[Any]:
+        """Execute it for the rows of these numbers, with these values."""
+        if len(numbers) == 1:
+            return connection.execute(self._one, {**values, "one": next(iter(numbers))})
+        statement = self._statement.where(among(self._column, numbers))
+        return connection.execute(statement, values or None)
 
 
 def execute_many(

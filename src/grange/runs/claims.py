@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Integer, bindparam, select, update
 
 from grange.core.ids import looks_like_id
 from grange.core.states import TaskState
 from grange.core.tasks import JSON, Task, TaskKind, staging_token
-from grange.db import Database, among
+from grange.db import Chosen, Database, among
 from grange.engines.base import HERE, Holder
 from grange.runs import planning
 from grange.runs.driven import Claimed, Cursor, Driven
@@ -38,6 +38,49 @@ _CLAIMED = select(
     items.c.seconds,
 ).join_from(tasks, items, tasks.c.item == items.c.id, isouter=True)
 
+_WAITING = (
+    _CLAIMED.where(
+        tasks.c.run == bindparam("of_run"),
+        tasks.c.state == TaskState.WAITING,
+        tasks.c.not_before <= bindparam("now"),
+    )
+    .order_by(tasks.c.weight.desc(), tasks.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+_GIVE_OUT = Chosen(
+    update(tasks).values(
+        state=str(TaskState.RUNNING),
+        epoch=tasks.c.epoch + 1,
+        lease_until=bindparam("until"),
+        holder=None,
+    ),
+    tasks.c.id,
+)
+_PARTS = Chosen(
+    select(tasks.c.item, tasks.c.part, tasks.c.result, tasks.c.id, tasks.c.epoch)
+    .where(tasks.c.kind == TaskKind.PROCESS, tasks.c.state == TaskState.DONE)
+    .order_by(tasks.c.item, tasks.c.part, tasks.c.id),
+    tasks.c.item,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """So many tasks at the most are wanted, under leases that hold until then."""
+
+    limit: int
+    now: float
+    until: float
+
+
+@dataclass(slots=True)
+class Draw:
+    """What a transaction has claimed, and which items it found to be known: see `hold`."""
+
+    claimed: list[Claimed]
+    known: Plan
+    cursor: Cursor
+
 
 def claim(
     database: Database, driven: Driven, *, limit: int, now: float, lease_seconds: float
@@ -46,30 +89,36 @@ def claim(
 
     The claim is committed when this returns: each task has an epoch that no other attempt has.
     """
-    until = now + lease_seconds
+    wish = Wish(limit, now, now + lease_seconds)
+    return hold(driven, database.transact(lambda connection: draw(connection, driven, wish)))
+
+
+def draw(connection: Connection, driven: Driven, wish: Wish) -> Draw:
+    """Claim tasks in a transaction of the caller's. `hold` them once that is committed."""
     ahead = PLAN_AHEAD if driven.kin else 0
+    # The transaction may be run again: the cursor moves only once it is committed.
+    trial = replace(driven, cursor=replace(driven.cursor))
+    claimed = _waiting(connection, driven, wish, wish.limit)
+    known = Plan()
+    # What is known already takes no worker: go on until there is enough that does.
+    while len(claimed) < wish.limit and len(known.known) < KNOWN_LIMIT and not trial.cursor.at_end:
+        room = wish.limit - len(claimed)
+        fresh = planning.next_items(connection, trial, max(room, ahead))
+        plan = planning.decide(connection, trial, fresh)
+        claimed += planning.begin(connection, trial, plan.plain[:room], until=wish.until)
+        del plan.plain[:room]
+        planning.write(connection, trial, plan, now=wish.now)
+        known.known += plan.known
+        if plan.special:
+            claimed += _waiting(connection, driven, wish, wish.limit - len(claimed))
+    return Draw(claimed, known, trial.cursor)
 
-    def work(connection: Connection) -> tuple[list[Claimed], Plan, Cursor]:
-        # The transaction may be run again: the cursor moves only once it is committed.
-        trial = replace(driven, cursor=replace(driven.cursor))
-        claimed = _waiting(connection, driven, limit, now, until)
-        known = Plan()
-        # What is known already takes no worker: go on until there is enough that does.
-        while len(claimed) < limit and len(known.known) < KNOWN_LIMIT and not trial.cursor.at_end:
-            room = limit - len(claimed)
-            fresh = planning.next_items(connection, trial, max(room, ahead))
-            plan = planning.decide(connection, trial, fresh)
-            claimed += planning.begin(connection, trial, plan.plain[:room], until=until)
-            del plan.plain[:room]
-            planning.write(connection, trial, plan, now=now)
-            known.known += plan.known
-            if plan.special:
-                claimed += _waiting(connection, driven, limit - len(claimed), now, until)
-        return claimed, known, trial.cursor
 
-    claimed, plan, driven.cursor = database.transact(work)
-    driven.flying.update((one.task.id, one) for one in claimed)
-    return [one.task for one in claimed], plan
+def hold(driven: Driven, drawn: Draw) -> tuple[list[Task], Plan]:
+    """Take in hand what was claimed and is committed: these tasks are flying from now on."""
+    driven.cursor = drawn.cursor
+    driven.flying.update((one.task.id, one) for one in drawn.claimed)
+    return [one.task for one in drawn.claimed], drawn.known
 
 
 def renew(database: Database, ids: Collection[int], *, until: float) -> None:
@@ -133,29 +182,13 @@ def take_over(connection: Connection, number: int, *, until: float) -> dict[int,
     }
 
 
-def _waiting(
-    connection: Connection, driven: Driven, limit: int, now: float, until: float
-) -> list[Claimed]:
+def _waiting(connection: Connection, driven: Driven, wish: Wish, limit: int) -> list[Claimed]:
     rows = connection.execute(
-        _CLAIMED.where(
-            tasks.c.run == driven.number,
-            tasks.c.state == TaskState.WAITING,
-            tasks.c.not_before <= now,
-        )
-        .order_by(tasks.c.weight.desc(), tasks.c.id)
-        .limit(limit)
+        _WAITING, {"of_run": driven.number, "now": wish.now, "most": limit}
     ).all()
     for start in range(0, len(rows), CHUNK):
-        connection.execute(
-            update(tasks)
-            .where(among(tasks.c.id, [row.id for row in rows[start : start + CHUNK]]))
-            .values(
-                state=str(TaskState.RUNNING),
-                epoch=tasks.c.epoch + 1,
-                lease_until=until,
-                holder=None,
-            )
-        )
+        ids = [row.id for row in rows[start : start + CHUNK]]
+        _GIVE_OUT.execute(connection, ids, until=wish.until)
     merging = [row.item for row in rows if row.kind == TaskKind.MERGE]
     parts = _parts(connection, driven, merging) if merging else {}
     return [
@@ -186,17 +219,8 @@ def _claimed(row: Record, *, epoch: int, payload: JSON) -> Claimed:
 
 def _parts(connection: Connection, driven: Driven, merging: Sequence[int]) -> dict[int, list[JSON]]:
     """For each item that is to be merged: its parts' results, and where their files are staged."""
-    query = (
-        select(tasks.c.item, tasks.c.part, tasks.c.result, tasks.c.id, tasks.c.epoch)
-        .where(
-            tasks.c.item.in_(merging),
-            tasks.c.kind == TaskKind.PROCESS,
-            tasks.c.state == TaskState.DONE,
-        )
-        .order_by(tasks.c.item, tasks.c.part, tasks.c.id)
-    )
     found: dict[int, dict[int, JSON]] = {item: {} for item in merging}
-    for row in connection.execute(query):
+    for row in _PARTS.execute(connection, merging):
         # After a retry a part may have been done twice; the later one's files are there.
         found[row.item][row.part] = {
             "number": row.part,

@@ -16,6 +16,7 @@ from grange.core.tasks import (
     Batch,
     Outcome,
     OutcomeState,
+    Task,
     TaskKind,
     attempt_token,
     staging_token,
@@ -24,11 +25,13 @@ from grange.db import Database
 from grange.engines.base import Engine
 from grange.errors import RunBusy, StoreError, StoreFull, StoreUnreachable
 from grange.runs import claims, closing, driving, outcomes, publishing
+from grange.runs.claims import Wish
 from grange.runs.driven import Driven
 from grange.runs.driver import at_work
 from grange.runs.driving import Grip
 from grange.runs.linking import Link
 from grange.runs.outcomes import Concluded, Publication
+from grange.runs.planning import Plan
 from grange.runs.progress import Pace
 from grange.runs.reaching import Reach, check_buckets
 from grange.runs.runreport import RunReport
@@ -193,33 +196,42 @@ class Dispatcher:
         now = time.time()
         if self._driven.cursor.at_end and now < self._next_look:
             return
-        room = self._room()
-        self._full = room <= 0
-        if self._full:
+        wish = self._wish(now)
+        if wish is None:
             return
         tasks, plan = claims.claim(
             self._database,
             self._driven,
-            limit=room,
+            limit=wish.limit,
             now=now,
             lease_seconds=self._grip.lease_seconds,
         )
-        self._ended(outcomes.known_ended(self._driven, plan))
-        self._hungry = len(tasks) >= room
+        self._give(tasks, plan, wish)
+
+    def _wish(self, now: float, *, landing: int = 0) -> Wish | None:
+        """How much to claim now, when so many of those that are out are about to land."""
+        room = self._room(landing)
+        self._full = room <= 0
+        return None if self._full else Wish(room, now, now + self._grip.lease_seconds)
+
+    def _give(self, tasks: list[Task], plan: Plan, wish: Wish) -> None:
+        """Let workers do what was claimed."""
+        self._hungry = len(tasks) >= wish.limit
         if tasks:
             # Only now: a run of which all is known already needs no worker.
             self._engine.start()
             self._engine.publish(Batch(self._driven.job, tuple(tasks)))
-        else:
+        if not self._hungry:
             # Nothing to claim until a delay is over or an outcome brings new tasks.
-            self._next_look = now + TURN_SECONDS
+            self._next_look = wish.now + TURN_SECONDS
+        self._ended(outcomes.known_ended(self._driven, plan))
 
-    def _room(self) -> int:
+    def _room(self, landing: int) -> int:
         """How many tasks to give out now."""
         room = min(self._engine.room(), CLAIM_LIMIT)
         if self._shared is None:
             return room
-        held = len(self._driven.flying)
+        held = len(self._driven.flying) - landing
         mine = Claim(
             weight=weight(self._driven.priority),
             held=held,
@@ -233,9 +245,17 @@ class Dispatcher:
             return
         self._heard = True
         checked = [self._check(outcome) for outcome in came]
-        answer = outcomes.conclude(self._database, self._driven, checked, now=time.time())
-        self._landed(outcome.task for outcome in came if self._is_of_now(outcome))
+        now = time.time()
+        landing = sum(map(self._is_of_now, came))
+        going_on = self._halted is None and self._driven.state is RunState.RUNNING
+        # Whoever waits for what comes next is kept waiting for one commit, not for two.
+        wish = self._wish(now, landing=landing) if going_on else None
+        answer = outcomes.conclude(self._database, self._driven, checked, now=now, wish=wish)
+        self._landed([outcome.task for outcome in came if self._is_of_now(outcome)])
         self._next_look = 0.0
+        if wish is not None and answer.drawn is not None:
+            tasks, plan = claims.hold(self._driven, answer.drawn)
+            self._give(tasks, plan, wish)
         self._settle(answer)
 
     def _check(self, outcome: Outcome) -> Outcome:

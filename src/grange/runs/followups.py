@@ -9,13 +9,22 @@ from sqlalchemy import Connection, case, func, select, update
 
 from grange.core.states import TaskState
 from grange.core.tasks import JSON, TaskKind, staging_token
-from grange.db import among
+from grange.db import Chosen, among
 from grange.runs import planning
 from grange.runs.driven import Driven
 from grange.runs.planning import Plan
 from grange.runs.tables import Record, items, tasks
 
 UNFINISHED = [str(TaskState.WAITING), str(TaskState.RUNNING)]
+
+# The items of which every part is done.
+_COMPLETE = Chosen(
+    select(tasks.c.item, func.max(tasks.c.weight).label("weight"))
+    .where(tasks.c.kind == TaskKind.PROCESS)
+    .group_by(tasks.c.item)
+    .having(func.sum(case((tasks.c.state.in_(UNFINISHED), 1), else_=0)) == 0),
+    tasks.c.item,
+)
 
 
 @dataclass(slots=True)
@@ -61,17 +70,10 @@ class Followups:
         return told
 
     def _merge_complete(self, connection: Connection, failed: set[int]) -> None:
-        unfinished = case((tasks.c.state.in_(UNFINISHED), 1), else_=0)
-        query = (
-            select(tasks.c.item, func.max(tasks.c.weight))
-            .where(among(tasks.c.item, sorted(self.part_done)), tasks.c.kind == TaskKind.PROCESS)
-            .group_by(tasks.c.item)
-            .having(func.sum(unfinished) == 0)
-        )
         self.new_tasks += [
-            (item, TaskKind.MERGE, 0, weight, None)
-            for item, weight in connection.execute(query)
-            if item not in failed
+            (row.item, TaskKind.MERGE, 0, row.weight, None)
+            for row in _COMPLETE.execute(connection, sorted(self.part_done))
+            if row.item not in failed
         ]
 
 

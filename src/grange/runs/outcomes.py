@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from grange.core.events import ItemEnded, Tried
 from grange.core.states import AttemptEnd, ItemState, TaskState
@@ -18,8 +18,9 @@ from grange.core.tasks import (
     TaskKind,
     staging_token,
 )
-from grange.db import Database, among
-from grange.runs import followups, machine, planning
+from grange.db import Chosen, Database
+from grange.runs import claims, followups, machine, planning
+from grange.runs.claims import Draw, Wish
 from grange.runs.counting import count
 from grange.runs.driven import Claimed, Driven
 from grange.runs.keys import work_key
@@ -32,6 +33,31 @@ LOST = Failure("worker.lost", "The worker fell silent; its lease on the task ran
 
 # A task may come back unseen so often before that counts as an attempt.
 MOST_MISSED = 5
+
+_TASKS = Chosen(
+    select(
+        tasks.c.id,
+        tasks.c.item,
+        tasks.c.kind,
+        tasks.c.part,
+        tasks.c.state,
+        tasks.c.epoch,
+        tasks.c.attempts,
+        tasks.c.weight,
+        tasks.c.payload,
+    ).with_for_update(),
+    tasks.c.id,
+)
+_ITEMS = Chosen(
+    select(items.c.id, items.c.path, items.c.attempts, items.c.seconds, items.c.sha256),
+    items.c.id,
+)
+_PLAIN_DONE = Chosen(
+    update(tasks)
+    .where(tasks.c.epoch == bindparam("now_at"), tasks.c.state == TaskState.RUNNING)
+    .values(state=str(TaskState.DONE), attempts=tasks.c.attempts + 1, lease_until=None),
+    tasks.c.id,
+)
 
 
 @dataclass(slots=True)
@@ -54,24 +80,37 @@ class Concluded:
     discard: list[str] = field(default_factory=list)  # staging that nobody will publish
     refused: list[Outcome] = field(default_factory=list)
     tried: list[Tried] = field(default_factory=list)
+    drawn: Draw | None = None  # what was claimed along with it
 
 
 def conclude(
-    database: Database, driven: Driven, outcomes: Sequence[Outcome], *, now: float
+    database: Database,
+    driven: Driven,
+    outcomes: Sequence[Outcome],
+    *,
+    now: float,
+    wish: Wish | None = None,
 ) -> Concluded:
     """Commit a batch of outcomes. Outcomes of attempts that no longer count are refused.
 
-    An item with outputs is not done yet when this returns: `publish` lists it.
+    An item with outputs is not done yet when this returns: `publish` lists it. With a
+    `wish`, what can be given out then is claimed by the same commit: `drawn`.
     """
     plain, rest = _sorted(driven, outcomes)
+
+    def work(plain: Sequence[Outcome], rest: Sequence[Outcome]) -> Concluded:
+        def take(connection: Connection) -> Concluded:
+            answer = _Conclusion(connection, driven, now).take(plain, rest)
+            if wish is not None:
+                answer.drawn = claims.draw(connection, driven, wish)
+            return answer
+
+        return database.transact(take)
+
     try:
-        return database.transact(
-            lambda connection: _Conclusion(connection, driven, now).take(plain, rest)
-        )
+        return work(plain, rest)
     except _NotAllHeldError:
-        return database.transact(
-            lambda connection: _Conclusion(connection, driven, now).take([], outcomes)
-        )
+        return work([], outcomes)
 
 
 def sweep(database: Database, driven: Driven, *, now: float) -> Concluded:
@@ -198,19 +237,7 @@ class _Conclusion:
         for epoch, ids in epochs.items():
             for start in range(0, len(ids), CHUNK):
                 some = ids[start : start + CHUNK]
-                result = self.connection.execute(
-                    update(tasks)
-                    .where(
-                        among(tasks.c.id, some),
-                        tasks.c.epoch == epoch,
-                        tasks.c.state == TaskState.RUNNING,
-                    )
-                    .values(
-                        state=str(TaskState.DONE),
-                        attempts=tasks.c.attempts + 1,
-                        lease_until=None,
-                    )
-                )
+                result = _PLAIN_DONE.execute(self.connection, some, now_at=epoch)
                 if result.rowcount != len(some):
                     raise _NotAllHeldError
         tried, end = self.answer.tried, AttemptEnd.DONE
@@ -270,23 +297,10 @@ class _Conclusion:
 
     def _load(self, ids: Iterable[int]) -> dict[int, Record]:
         rows: dict[int, Record] = {}
-        query = select(
-            tasks.c.id,
-            tasks.c.item,
-            tasks.c.kind,
-            tasks.c.part,
-            tasks.c.state,
-            tasks.c.epoch,
-            tasks.c.attempts,
-            tasks.c.weight,
-            tasks.c.payload,
-        )
         for some in _chunks(ids):
-            found = self.connection.execute(query.where(among(tasks.c.id, some)).with_for_update())
-            rows |= {row.id: row for row in found}
-        chosen = select(items.c.id, items.c.path, items.c.attempts, items.c.seconds, items.c.sha256)
+            rows |= {row.id: row for row in _TASKS.execute(self.connection, some)}
         for some in _chunks({row.item for row in rows.values() if row.item is not None}):
-            for row in self.connection.execute(chosen.where(among(items.c.id, some))):
+            for row in _ITEMS.execute(self.connection, some):
                 self.costs[row.id] = _Cost(
                     row.id, row.path, row.attempts, row.seconds, row.sha256, open=False
                 )

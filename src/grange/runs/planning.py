@@ -18,6 +18,8 @@ from grange.runs.tables import Record, items, outputs, tasks
 # Rows named in one IN list; every database takes so many.
 CHUNK = 1000
 
+_INSERT_TASKS = insert(tasks)
+
 PLANNED = (
     items.c.id,
     items.c.path,
@@ -127,7 +129,7 @@ def add_tasks(
 ) -> None:
     """Add waiting tasks, given as (item, kind, part, weight, payload)."""
     connection.execute(
-        insert(tasks),
+        _INSERT_TASKS,
         [
             {
                 "run": driven.number,
