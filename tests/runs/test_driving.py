@@ -14,7 +14,7 @@ from grange.core.states import RunState
 from grange.core.tasks import OutcomeState
 from grange.db import Database
 from grange.errors import RunBusy
-from grange.runs import driving, outcomes, queries
+from grange.runs import driver, driving, outcomes, queries
 from grange.runs.driver import at_work, this_driver
 from grange.runs.models import Counts
 from grange.runs.tables import runs, tasks
@@ -194,3 +194,12 @@ def test_a_driver_that_ended_without_a_word_keeps_nobody_waiting(
         Hand(hand.database, tmp_path).take(opened.number)
 
     Hand(hand.database, tmp_path).take(opened.number)
+
+
+def test_drivers_of_long_ago_are_forgotten() -> None:
+    """A process that drives runs for months remembers the latest alone."""
+    for _ in range(driver.MOST_GONE + 10):
+        with at_work(this_driver()):
+            pass
+
+    assert driver.MOST_GONE == len(driver._gone)

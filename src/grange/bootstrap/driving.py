@@ -15,37 +15,27 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from grange.bootstrap.embedded import Site, environment, open_runs
 from grange.bootstrap.engines import Standing
+from grange.bootstrap.shifts import Shift
 from grange.core.states import RunState
-from grange.errors import GrangeError, RunBusy, RunEnded, StoreUnreachable
-from grange.runs.activity import ActivityWriter
 from grange.telemetry.drive import counted
 
 if TYPE_CHECKING:
-    from grange.core.events import Event, Observer
+    from grange.core.events import Observer
+    from grange.engines.base import Engine
     from grange.runs.models import RunView
-    from grange.runs.service import Runs
     from grange.runs.sharing import Shared
     from grange.settings import Settings
     from grange.telemetry.counting import Counting
 
 log = logging.getLogger("grange.drive")
 
-# How often the ledger is asked when nobody says that there is something to do.
+# How often it is looked how the engine stands.
 LOOK_SECONDS = 0.5
-# What can't be begun is tried again after this, doubled each time up to the last: no longer than a
-# lease, so that runs go on soon after whatever was in their way.
-FIRST_PAUSE_SECONDS = 5.0
-LONGEST_PAUSE_SECONDS = 60.0
-# What passes by itself is looked for more often: a look is one small request.
-AWAY_PAUSE_SECONDS = 10.0
-# What nobody has tried again for so long has ended some other way.
-FORGIVEN_SECONDS = 600.0
 
 
 @contextmanager
@@ -61,6 +51,7 @@ class _Workshop(Site):
     """The embedded site, as it works on runs that others look after."""
 
     keeps_keys = True
+    _standby: Engine | None = None
 
     def work_on(self, run: RunView, *, observer: Observer, stop: threading.Event) -> None:
         """Work on a run until it ends, somebody pauses it, or `stop` is set."""
@@ -81,10 +72,15 @@ class _Workshop(Site):
 
         return None if self._settings.engine == "local" else Shared()
 
+    def is_reached(self) -> bool:
+        """Whether workers elsewhere can be reached just now; False where there are none."""
+        health = self._standby.health() if self._standby is not None else None
+        return self._standby is not None and (health is None or health.state == "up")
+
     @contextmanager
     def watched(self, counting: Counting) -> Iterator[None]:
         """Keep the way to the workers open while there is no run, and tell how it stands."""
-        standby = self._engines.standby()
+        standby = self._standby = self._engines.standby()
         if standby is None:
             counting.engine_stands(self._settings.engine, up=True)
             yield
@@ -109,97 +105,6 @@ class _Workshop(Site):
             over.set()
             watcher.join()
             standby.close()
-
-
-@dataclass
-class _Pause:
-    """A run that could not go on, and when it is worth another try."""
-
-    until: float
-    seconds: float
-
-
-class Shift:
-    """Drives waiting runs, some at a time, until it is told to stop."""
-
-    def __init__(self, site: _Workshop, runs: Runs, *, at_once: int, counting: Counting) -> None:
-        """Work on the runs of this site, and count what happens to them."""
-        self._counting = counting
-        self._site = site
-        self._runs = runs
-        self._at_once = at_once
-        self._stop = threading.Event()
-        self._awake = threading.Event()
-        self._working: dict[str, threading.Thread] = {}
-        self._pauses: dict[str, _Pause] = {}
-
-    def wake(self) -> None:
-        """Look at once whether there is something to do."""
-        self._awake.set()
-
-    def stop(self) -> None:
-        """Let go of everything; `work` returns soon."""
-        self._stop.set()
-        self._awake.set()
-
-    def work(self) -> None:
-        """Take runs as they come. Returns when it was told to stop, with no run in hand."""
-        while not self._stop.is_set():
-            self._working = {run: one for run, one in self._working.items() if one.is_alive()}
-            if len(self._working) < self._at_once:
-                with suppress(GrangeError):
-                    self._take_more()
-            self._awake.wait(LOOK_SECONDS)
-            self._awake.clear()
-        for thread in self._working.values():
-            thread.join()
-
-    def _take_more(self) -> None:
-        now = time.monotonic()
-        for name, pause in list(self._pauses.items()):
-            if now > pause.until + FORGIVEN_SECONDS:
-                self._pauses.pop(name, None)
-        for run in self._runs.waiting(beside=len(self._pauses)):
-            if len(self._working) >= self._at_once or self._stop.is_set():
-                return
-            put_off = self._pauses.get(run.id)
-            # Who resumes a run takes its note away: that is a reason to try at once.
-            if run.id in self._working or (put_off and run.note and now < put_off.until):
-                continue
-            thread = threading.Thread(target=self._drive, args=(run,), name=f"run {run.id}")
-            self._working[run.id] = thread
-            thread.start()
-
-    def _drive(self, run: RunView) -> None:
-        activity = ActivityWriter(self._runs.logs_of(run))
-        count = self._counting.listener(run.id, run.pipeline)
-
-        def observe(event: Event) -> None:
-            activity(event)
-            count(event)
-
-        try:
-            self._site.work_on(run, observer=observe, stop=self._stop)
-            self._pauses.pop(run.id, None)
-        except (RunBusy, RunEnded):
-            log.info("run %s is in other hands", run.id)
-        except Exception as error:  # noqa: BLE001  # one run's trouble is not the others'
-            self._put_off(run, error)
-        finally:
-            activity.close()
-            count.close()
-            self._awake.set()
-
-    def _put_off(self, run: RunView, error: Exception) -> None:
-        before = self._pauses.get(run.id)
-        is_away = isinstance(error, StoreUnreachable)
-        longest = AWAY_PAUSE_SECONDS if is_away else LONGEST_PAUSE_SECONDS
-        seconds = min(2 * before.seconds, longest) if before else FIRST_PAUSE_SECONDS
-        self._pauses[run.id] = _Pause(time.monotonic() + seconds, seconds)
-        note = str(error) if isinstance(error, GrangeError) else f"Something unforeseen: {error!r}"
-        log.warning("run %s: %s", run.id, note, exc_info=not isinstance(error, GrangeError))
-        with suppress(GrangeError):
-            self._runs.note(run, note)
 
 
 def drive_command() -> list[str]:

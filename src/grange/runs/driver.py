@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -12,8 +13,11 @@ from pathlib import Path
 from grange.core.ids import new_id
 from grange.core.tasks import JSON
 
-# Drivers of this process that have ended. Where the database was away, it has not heard of it.
-_gone: set[str] = set()
+# The latest drivers of this process that have ended, the oldest first. Where the database was away,
+# it has not heard of it; after a lease it needn't.
+_gone: dict[str, None] = {}
+_going = threading.Lock()
+MOST_GONE = 1000
 _BOOT_FILE = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -41,11 +45,15 @@ def this_driver() -> Driver:
 @contextmanager
 def at_work(driver: Driver) -> Iterator[None]:
     """Know in this process that the driver has ended, even if it could not say so at the end."""
-    _gone.discard(driver.token)
+    with _going:
+        _gone.pop(driver.token, None)
     try:
         yield
     finally:
-        _gone.add(driver.token)
+        with _going:
+            _gone[driver.token] = None
+            if len(_gone) > MOST_GONE:
+                del _gone[next(iter(_gone))]
 
 
 def is_working(record: dict[str, JSON] | None, until: float | None, *, now: float) -> bool:
