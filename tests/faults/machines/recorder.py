@@ -2,11 +2,13 @@
 
 The triggers stand beside Grange's own tables: what they note is committed, or undone, with
 the change that it is about. So the history needs no word of the program that is tested.
+When that was is counted from the start of this machine: the database's clock may be a wrong one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,7 +22,8 @@ from tests.engines.contract.history import FINAL, Deed, Event
 _TABLES = """
 CREATE TABLE noted (
   number bigserial PRIMARY KEY,
-  at double precision NOT NULL DEFAULT extract(epoch FROM clock_timestamp()),
+  at double precision NOT NULL DEFAULT
+    {boot} + split_part(pg_read_file('/proc/uptime'), ' ', 1)::double precision,
   deal bigint NOT NULL DEFAULT txid_current(),
   kind text NOT NULL, run bigint, id bigint NOT NULL, epoch integer,
   before text, after text, token text);
@@ -69,7 +72,8 @@ class Recorder:
         """Begin to note; the ledger's tables are there."""
         self._engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
         with self._engine.begin() as connection:
-            connection.exec_driver_sql(_TABLES)
+            boot = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+            connection.exec_driver_sql(_TABLES.replace("{boot}", f"{boot:.3f}"))
 
     def ask(self, query: str, **values: object) -> Sequence[sqlalchemy.Row[Any]]:
         """Ask the ledger itself."""

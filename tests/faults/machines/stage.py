@@ -60,9 +60,17 @@ class Machines(Stage):
     """The site. What goes wrong is done to it from outside, with signals, links and disks."""
 
     def __init__(
-        self, folder: Path, net: Network, broker: Broker, database: services.Server, url: str
+        self,
+        folder: Path,
+        net: Network,
+        broker: Broker,
+        database: services.Server,
+        *,
+        url: str,
+        places: Mapping[str, Place],
     ) -> None:
         self.net = net
+        self.places = places
         self.hosts = {host.name: host for host in net.hosts}
         self.database = database
         self.database_url = url
@@ -196,6 +204,21 @@ class Machines(Stage):
     def make_room(self, party: str) -> None:
         """Take away what filled a disk. Idempotent."""
         (self.disks[party] / "filler").unlink(missing_ok=True)
+
+    def start(self, party: str, environment: Mapping[str, str] | None = None) -> None:
+        """Start the broker or the database, which has ended, with this in its environment."""
+        words = [f"{name}={value}" for name, value in (environment or {}).items()]
+        self.places[party].inside[:] = ["env", *words] if words else []
+        if party == "database":
+            self.database.start()
+        else:
+            self.broker.start()
+
+    def clock(self, party: str) -> float:
+        """What time it is for the broker or the database."""
+        if party == "database":
+            return float(self.recorder.ask("SELECT extract(epoch FROM clock_timestamp())")[0][0])
+        return float(self.broker.control("eval", "os:system_time(second)."))
 
     def room_again(self, party: str) -> None:
         """Take away what filled a disk, and start what has ended of it, as its service would."""
@@ -344,7 +367,7 @@ def machines() -> Iterator[Machines]:
             broker = opened.enter_context(brokers.rabbitmq(place=places["broker"]))
             database = opened.enter_context(services.postgresql(places["database"], DATABASE))
             url = opened.enter_context(database.database())
-            site = Machines(folder, net, broker, database, url)
+            site = Machines(folder, net, broker, database, url=url, places=places)
             opened.callback(site.end)
             yield site
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ Deed = Callable[[Machines], object]
 LONG_SECONDS = 1.5 * LEASE_SECONDS
 # As long as it takes somebody to start it again.
 SHORT_SECONDS = 3.0
+# How far from an hour a clock may be that is an hour off: it takes time to ask.
+AN_HOUR_ABOUT = 60.0
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 
 
@@ -146,6 +149,36 @@ def _server_with_clock(hours: int) -> Deed:
     return strike
 
 
+def _party_with_clock(party: str, hours: int) -> Deed:
+    """Start the broker or the database again, with a clock of its own."""
+
+    def strike(site: Machines) -> None:
+        with_clock = _with_clock(hours)
+        _end(site, party)
+        site.start(party, with_clock)
+        assert abs(hours * 3600 - (site.clock(party) - time.time())) < AN_HOUR_ABOUT
+
+    return strike
+
+
+def _party_again(party: str) -> Deed:
+    def heal(site: Machines) -> None:
+        if getattr(site, party).lives():
+            _end(site, party)
+        site.start(party)
+
+    return heal
+
+
+def _end(site: Machines, party: str) -> None:
+    {"broker": _killed_broker, "database": _killed_database}[party](site)
+
+
+def _party_clock(party: str, way: str, hours: int) -> Fault:
+    name = f"clock of the {party} an hour {way}"
+    return Fault(name, _party_with_clock(party, hours), _party_again(party), central=True)
+
+
 def _worker_again(site: Machines) -> None:
     if site.staff["one"].process.poll() is None:
         site.power_off("one")
@@ -180,7 +213,10 @@ FAULTS = [
     Fault("clock of a worker an hour ahead", _worker_with_clock(1), _worker_again),
     Fault("clock of a worker an hour behind", _worker_with_clock(-1), _worker_again),
     _server_clock("ahead", 1),
-    Fault(
-        "clock of the server an hour behind", _server_with_clock(-1), _server_again, central=True
+    _server_clock("behind", -1),
+    *(
+        _party_clock(party, way, hours)
+        for party in ("broker", "database")
+        for way, hours in (("ahead", 1), ("behind", -1))
     ),
 ]
