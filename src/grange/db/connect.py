@@ -56,8 +56,8 @@ _SQLITE_PRAGMAS = (
     # Each commit is on the disk before it is answered.
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
-    # In KiB when negative: 64 MiB.
-    "PRAGMA cache_size=-65536",
+    # In KiB when negative: 16 MiB for each connection. The system keeps what is read again, too.
+    "PRAGMA cache_size=-16384",
     "PRAGMA temp_store=MEMORY",
     # In pages. A larger log is written back less often, and a page changed often is written once.
     "PRAGMA wal_autocheckpoint=4000",
