@@ -353,6 +353,18 @@ def test_staging_is_kept_until_it_is_discarded(store: Store) -> None:
     assert list(again.staging("1-1").iterdir()) == []
 
 
+def test_what_is_staged_gets_another_name_as_a_whole(store: Store) -> None:
+    """Unless that is taken: then both are left as they are."""
+    (store.staging("1-1.of-a") / "file").write_bytes(b"a")
+    (store.staging("1-1.of-b") / "file").write_bytes(b"b")
+
+    assert [True, False] == [store.restage(one, "1-1") for one in ("1-1.of-a", "1-1.of-b")]
+
+    assert ["1-1", "1-1.of-b"] == sorted(store.staged())
+    assert b"a" == (store.staging("1-1") / "file").read_bytes()
+    assert b"b" == (store.staging("1-1.of-b") / "file").read_bytes()
+
+
 def test_staging_is_no_part_of_the_store(store: Store, stage: Stage) -> None:
     """What is being built is not listed."""
     stage("1-1", file=b"x")

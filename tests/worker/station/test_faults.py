@@ -44,6 +44,30 @@ def test_a_killed_worker_goes_on_where_it_was(stage: Stage, notes: Path) -> None
     assert (6, 0) == (ended["counts"]["done"], ended["counts"]["failed"])
 
 
+@pytest.mark.parametrize("how", ["cancel", "pause"])
+def test_what_was_called_off_while_nobody_was_there_is_begun_by_nobody(
+    stage: Stage, notes: Path, how: str
+) -> None:
+    """Its messages lie in the queue when the next worker comes, who has other things to do."""
+    gone = stage.worker(f"gone-{how}")
+    gone.wait_for(SHARED_WORDS)
+    files = {f"{number}": f"{number}" for number in range(6)}
+    run = stage.submit(stage.fill(f"gone-{how}", files), f"echo {{name}} >> {notes}; sleep 600")
+    until(notes.exists, "a task that is begun")
+    gone.kill()
+    answer = stage.admin.post(f"/runs/{run}/{how}")
+    assert answer.status_code < 300, answer.text
+    queue = f"outcomes.{run}"
+    until(lambda: queue not in stage.broker.control("list_queues", "name"), "the end of its queue")
+
+    stage.worker(f"next-{how}").wait_for("joined")
+    other = stage.submit(stage.fill(f"next-{how}", {"a": "1"}), "cat {input} > {output}/copy")
+
+    assert "done" == stage.finish(other)["state"]
+    assert 1 == len(notes.read_text().splitlines())
+    stage.admin.post(f"/runs/{run}/cancel")
+
+
 def test_strays_of_a_killed_worker_are_killed_at_its_next_start(stage: Stage) -> None:
     """Even those that nobody could end with it: its own processes were stopped meanwhile."""
     worker = stage.worker("strays")

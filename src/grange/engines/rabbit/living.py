@@ -54,7 +54,7 @@ class Living:
             try:
                 found = await self._listeners(session, run) is not None
             except TimeoutError:
-                return True
+                found = True  # A queue that is slow is there; and not asked at once again.
             self.heard(run, lives=found)
             return found
 
