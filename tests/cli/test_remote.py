@@ -81,6 +81,17 @@ def _until(true: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+def test_what_means_this_machine_alone_is_said_to_mean_nothing(
+    server: Serving, grange: Grange, inputs: Path
+) -> None:
+    """A flag that the server can't heed is no silent wish."""
+    flags = ("--engine", "local", "--workers", "1")
+    done = grange("map", COPY, "in/a.txt", "--out", "there", *flags)
+
+    assert 0 == done.returncode, done.stderr
+    assert f"--engine and --workers are for this machine alone: {server.url}" in done.stderr
+
+
 @pytest.mark.usefixtures("server", "inputs")
 @pytest.mark.parametrize("given", [["in"], ["in/a.txt"], ["in/below", "in/a.txt"], ["in/**/*.txt"]])
 def test_results_are_those_of_this_machine(

@@ -124,13 +124,14 @@ def test_tokens_are_listed_and_revoked(there: None, grange: Grange) -> None:
     assert [] == events(grange("workers", "tokens", "--json").stdout)
 
 
-@pytest.mark.parametrize("expires", ["15", "x", "15y", "", "0s", "400d"])
+@pytest.mark.parametrize("expires", ["15", "x", "15y", "", "0s", "400d", "nan"])
 def test_a_time_that_is_none_is_refused(there: None, grange: Grange, expires: str) -> None:
     """Before anything is made; so is one that is too short or too long."""
     refused = grange("workers", "token", "--expires", expires)
 
     expected = 0 if expires == "15" else 2
     assert expected == refused.returncode, refused.stderr
+    assert "expires_seconds" not in refused.stderr
 
 
 def test_top_says_it_once_without_a_terminal(

@@ -56,9 +56,16 @@ class Server:
             # Not before: a process that starts beside this one would take its time.
             self.start_driving()
             ready()
-            threading.Thread(target=self.parts.workers.examine, daemon=True).start()
+            threading.Thread(target=self._examine, daemon=True).start()
 
         serve(make_app(self.parts), self.listener, ready=begin, stopping=self.parts.hub.close)
+
+    def _examine(self) -> None:
+        """Say in the log what keeps machines from joining, and runs from their buckets."""
+        from grange.server import buckets
+
+        self.parts.workers.examine()
+        buckets.examine(self.parts.settings)
 
 
 @contextmanager

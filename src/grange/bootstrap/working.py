@@ -95,9 +95,8 @@ def work(
         labels = tuple(sorted({*capacity.labels, *papers.labels}))
         capacity = replace(capacity, labels=labels)
         say(f"joined {papers.server} as {papers.name} ({_words(capacity)})")
-        if unseen := machine.unseen_gpus(capacity) if choices.gpus != "auto" else []:
-            which = ", ".join(map(str, unseen))
-            say(f"nvidia-smi names no GPU {which} here; tasks that need one are taken all the same")
+        for doubt in machine.doubts(capacity):
+            say(f"{doubt}; tasks that need it are taken all the same")
         link = Link(papers)
         opened.callback(link.close)
         means = _means(

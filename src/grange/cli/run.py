@@ -40,6 +40,7 @@ from grange.cli.options import (
 if TYPE_CHECKING:
     from grange.bootstrap import Site
     from grange.runs.models import RunPlan, RunRequest, RunView, Submitted
+    from grange.settings import Settings
 
 # Nobody wonders earlier than this why nothing is shown.
 PATIENCE_SECONDS = 2.0
@@ -94,6 +95,8 @@ def run(
     from grange.runs.models import RunRequest
 
     given = settings_with(engine=engine, workers=workers, retries=retries, timeout_seconds=timeout)
+    if not quiet:
+        _tell_what_a_server_ignores(given)
     request = RunRequest(
         pipeline=pipeline,
         inputs=inputs,
@@ -268,3 +271,14 @@ def _put_plan(plan: RunPlan, *, as_json: bool) -> None:
     if plan.items > len(plan.examples):
         terminal.put(f"  … and {plan.items - len(plan.examples):,} more")
     terminal.put("Nothing was done: this was a dry run.")
+
+
+def _tell_what_a_server_ignores(given: Settings) -> None:
+    """Say which flags mean this machine alone, when a server does the work."""
+    flags = [f"--{name}" for name in ("engine", "workers") if given.source(name) == "flag"]
+    if given.server is not None and flags:
+        verb = "is" if len(flags) == 1 else "are"
+        terminal.say(
+            f"{' and '.join(flags)} {verb} for this machine alone: {given.server} "
+            "works with what it has. Here: GRANGE_SERVER=none"
+        )

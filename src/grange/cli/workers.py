@@ -21,6 +21,10 @@ app = typer.Typer(no_args_is_help=True)
 
 _UNIT_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
+# For how long a line may be good.
+LEAST_SECONDS = 10.0
+MOST_SECONDS = 30 * 86_400.0
+
 WorkerArgument = Annotated[
     str, typer.Argument(metavar="WORKER", show_default=False, help="A worker's name or id.")
 ]
@@ -84,8 +88,14 @@ def make_token(
     """Make a token, and print the line that lets a machine join: this once, and never again."""
     from grange.client.requests import request
     from grange.client.schemas.workers import NewWorkerToken
+    from grange.core.resources import check_labels
 
-    new = request(NewWorkerToken, labels=label or [], expires_seconds=_seconds(expires), uses=uses)
+    new = request(
+        NewWorkerToken,
+        labels=list(check_labels(label or ())),
+        expires_seconds=_seconds(expires),
+        uses=uses,
+    )
     with open_crew() as crew:
         made = crew.make_token(new)
     if json:
@@ -230,10 +240,14 @@ def _seconds(text: str) -> float:
     if unit not in _UNIT_SECONDS:
         number, unit = text, "s"
     try:
-        return float(number) * _UNIT_SECONDS[unit]
+        seconds = float(number) * _UNIT_SECONDS[unit]
     except ValueError as error:
         message = f"{text!r} is no time."
         raise UsageError(message, hint="Write 90s, 15m, 12h or 7d.") from error
+    if not LEAST_SECONDS <= seconds <= MOST_SECONDS:
+        message = f"A line can't be good for {text!r}."
+        raise UsageError(message, hint="It is for 10 seconds at least, and for 30 days at most.")
+    return seconds
 
 
 def _put_records(found: Sequence[Worker]) -> None:

@@ -69,6 +69,8 @@ def error_of_transport(error: Exception, server: str) -> ServerError:
     hint = "Is it running, and is its URL right? See: grange doctor"
     if isinstance(error, httpx.TimeoutException):
         return ServerUnreachable(f"{server} does not answer in time.", hint=hint)
+    if isinstance(error, httpx.RemoteProtocolError) and server.startswith("http://"):
+        hint = "Is it there, and does it speak HTTPS? Then its URL begins with https."
     reason = next((one.strerror for one in causes if isinstance(one, OSError) and one.strerror), "")
     words = reason or str(error) or type(error).__name__
     return ServerUnreachable(f"{server} can't be reached: {words.rstrip('.')}.", hint=hint)

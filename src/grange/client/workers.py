@@ -24,9 +24,15 @@ from grange.client.schemas.workers import (
     WorkerChange,
     WorkerToken,
 )
-from grange.errors import RequestInvalid
+from grange.errors import RequestInvalid, ServerUntrusted
 
 _LINE = re.compile(r"(?P<server>https?://[^\s#]+)#(?P<pin>[0-9a-f]{64})?\.(?P<token>\w{10}\.\w+)")
+
+_RENEWED = (
+    "Its certificate is not the one that the line was made with. If it was exchanged, make a new "
+    "line: grange workers token. If not, somebody is in between."
+)
+_UNKNOWN = "If its certificate is your own, name its file: SSL_CERT_FILE=cert.pem grange worker …"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +89,15 @@ def join(line: str, facts: Facts, *, secret: str, ca: Path | None = None) -> Mem
         ServerUnreachable, ServerUntrusted: There is no server, or it is another one.
     """
     told = parse_line(line)
-    with _connect(told.server, pin=told.pin, ca=ca) as connection:
-        body = Joining(token=told.token, secret=secret, facts=facts)
-        # A repeat of it finds what the first one made, by the secret.
-        joined = connection.post(Joined, "workers/join", body, key=f"join-{told.token[:10]}")
+    try:
+        with _connect(told.server, pin=told.pin, ca=ca) as connection:
+            body = Joining(token=told.token, secret=secret, facts=facts)
+            # A repeat of it finds what the first one made, by the secret.
+            joined = connection.post(Joined, "workers/join", body, key=f"join-{told.token[:10]}")
+    except ServerUntrusted as error:
+        # Nobody logs in here, so there is no place to name a file of certificates.
+        hint = _RENEWED if told.pin else _UNKNOWN
+        raise ServerUntrusted(error.message, hint=hint) from error
     key = f"grangeworker_{joined.worker}_{secret}"
     return Membership(server=told.server, pin=told.pin, key=key, joined=joined)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from secrets import token_hex
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from grange.errors import (
     Conflict,
     ExtraMissing,
+    GrangeError,
     InputsInvalid,
     NotAllowed,
     RequestInvalid,
@@ -23,6 +25,8 @@ from grange.storage.s3urls import S3Place, parse_s3
 
 if TYPE_CHECKING:
     from grange.settings import Settings
+
+log = logging.getLogger("grange.server")
 
 _NO_KEYS = (
     "Ask an administrator: it needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in its "
@@ -44,9 +48,12 @@ def resolve(setting: str | None, text: str) -> tuple[str, str | None]:
     """
     from grange.runs import bucketinputs
 
+    places = ", ".join(listed(setting))
     unseen = InputsInvalid(
         f"The server sees no {text[:300]!r} in the buckets that may be used.",
-        hint="Name an object or a folder in one of them, or send the files.",
+        hint=f"Name an object or a folder in {places}, or send the files."
+        if places
+        else "Send the files; or an administrator allows a place by the setting buckets.",
     )
     try:
         wanted = parse_s3(text)
@@ -121,6 +128,19 @@ def check_inputs(url: str) -> None:
     with _told():
         place = parse_s3(url)
         S3Client(place.bucket, is_short=True).check(place.prefix)
+
+
+def examine(settings: Settings) -> None:
+    """Try the buckets that the settings name, and log what is in the way before a run meets it."""
+    for check, urls in (
+        (check_results, (settings.store, settings.out_buckets)),
+        (check_inputs, (settings.buckets,)),
+    ):
+        for url in (url for setting in urls for url in listed(setting)):
+            try:
+                check(url)
+            except GrangeError as error:
+                log.warning("%s can't be used: %s %s", url, error.message, error.hint)
 
 
 @contextmanager

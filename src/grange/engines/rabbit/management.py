@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -17,6 +18,7 @@ ANSWER_SECONDS = 10.0
 _UNAUTHORISED = frozenset({401, 403})
 _MISSING = 404
 _NO_SUCCESS = 300
+_ERRNO = re.compile(r"^\[Errno (\d+)\]")
 
 
 def management_url(engine: str) -> str:
@@ -121,15 +123,15 @@ class WorkerUsers:
             answer = client.request(method, f"{self._api}/api/{path}", json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise BrokerUnreachable(
-                f"The broker's management API at {self._api} does not answer: {error}.",
+                f"The broker's management API at {self._api} does not answer: {_words(error)}.",
                 hint="Turn its plugin on: rabbitmq-plugins enable rabbitmq_management. Or set "
                 "workers_engine to an address with a user that all workers share.",
             ) from error
         if answer.status_code in _UNAUTHORISED:
             raise BrokerRefused(
                 f"The broker's management API at {self._api} refuses the server's user.",
-                hint="It makes a user for each worker, so it needs the tag administrator: "
-                "rabbitmqctl set_user_tags USER administrator",
+                hint="Is its password right? It makes a user for each worker, so it needs the tag "
+                "administrator: rabbitmqctl set_user_tags USER administrator",
             )
         gone = method == "DELETE" and answer.status_code == _MISSING
         if answer.status_code >= _NO_SUCCESS and not gone:
@@ -138,3 +140,8 @@ class WorkerUsers:
                 f"{answer.status_code}.",
                 hint="Is it RabbitMQ there, and is there such a virtual host?",
             )
+
+
+def _words(error: Exception) -> str:
+    found = _ERRNO.search(str(error))
+    return os.strerror(int(found[1])) if found else str(error).rstrip(".")

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 
 from grange.engines.rabbit.names import Address
 from grange.errors import BrokerRefused, BrokerUnreachable, EngineError, ExtraMissing
+
+# How the event loop says it, with the address once more: of one, or of several that it tried.
+_NO_CALL = re.compile(r"\[Errno (\d+)\] Connect call failed")
 
 
 class translated:  # noqa: N801  # reads as a word of the language
@@ -102,6 +107,8 @@ def _unreachable(error: BaseException | None, broker: str) -> tuple[str, str]:
 
 
 def _words(error: BaseException) -> str:
+    if isinstance(error, OSError) and (found := _NO_CALL.search(str(error))):
+        return f"{os.strerror(int(found[1]))}."
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}."
     words = str(error.args[-1] if error.args else error).strip()

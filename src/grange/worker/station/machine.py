@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 from grange.core.resources import Capacity, Gpu, check_labels
 from grange.errors import UsageError
 from grange.worker.station.cgroups import limits
+from grange.worker.station.words import sizes
 
 # Of the memory so much is left to the system and to the station itself.
 _LEFT = 0.05
@@ -64,10 +66,15 @@ def find_capacity(
     )
 
 
-def unseen_gpus(capacity: Capacity) -> list[int]:
-    """Those of its GPUs that the driver does not name: the person may know more than it does."""
+def doubts(capacity: Capacity) -> Iterator[str]:
+    """What it is said to have and doesn't seem to: a slip, or a person who knows more than this."""
     known = {gpu.index for gpu in _found()} if capacity.gpus else set()
-    return [gpu.index for gpu in capacity.gpus if gpu.index not in known]
+    unseen = [str(gpu.index) for gpu in capacity.gpus if gpu.index not in known]
+    if unseen:
+        yield f"nvidia-smi names no GPU {', '.join(unseen)} here"
+    limit = _memory_limit()
+    if capacity.memory_bytes > limit:
+        yield f"no more than {sizes(limit)} of memory may be used here"
 
 
 def available_cores() -> float:
