@@ -75,6 +75,8 @@ UNPACKING = Heavy(at_once=6, per_user=40)
 SUBMITTING = Heavy(at_once=12, per_user=40)
 # Writing results anew takes a core for as long as it lasts.
 EXPORTING = Heavy(at_once=2, per_user=4)
+# A broker's management that hangs is waited for by all its workers at the same time.
+RENEWING = Heavy(at_once=4, per_user=2)
 # Each takes one of the server's turns for as long as its reader takes.
 DOWNLOADS = PerUser(100)
 # Half of the requests with streamed bodies that there may be at once.

@@ -12,6 +12,7 @@ from grange.pool.models import BEAT_SECONDS, PROTOCOL, Facts, site_word
 from grange.pool.models import Joined as Equipped
 from grange.server.api.basis import IdInPath, Router
 from grange.server.crew import crew_of, token_told
+from grange.server.heavy import RENEWING
 from grange.server.idempotency import Repeatable
 from grange.server.parts import Parts
 from grange.server.stations import Working
@@ -79,10 +80,10 @@ def join_worker(body: schemas.Joining, here: Here, place: Whereabouts) -> schema
 
 
 @router.post("/me/renew")
-def renew_worker(request: Request, worker: Working, here: Here) -> schemas.Joined:
+async def renew_worker(request: Request, worker: Working, here: Here) -> schemas.Joined:
     """For a worker: all that it was told when it joined, with credentials that the engine knows."""
     key = request.headers["authorization"].partition(" ")[2].strip()
-    return _joined(here, here.workers.renew(worker, key))
+    return await RENEWING.do(worker.id, lambda: _joined(here, here.workers.renew(worker, key)))
 
 
 @router.post("/me/beat")
