@@ -9,8 +9,7 @@ driver has heard of as the one that took it, or else the first that asks.
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,23 +19,16 @@ from sqlalchemy import Connection, select, update
 from grange.core.states import TaskState
 from grange.core.tasks import TaskKind, incoming_token, staging_token
 from grange.db import Database
-from grange.errors import (
-    ClaimEnded,
-    InputChanged,
-    InputMissing,
-    InputUnreadable,
-    StoreMissing,
-    TaskError,
-)
+from grange.errors import ClaimEnded, StoreMissing
+from grange.runs.filesource import FileSource
 from grange.runs.tables import Record, items, runs, tasks
-from grange.storage import Store, Stored, file_uri, open_store, seal, uri_path
+from grange.storage import Store, Stored, file_uri, open_store, seal
 from grange.storage.arrivals import Arrival, Arrivals
 from grange.storage.s3urls import is_s3
 
 if TYPE_CHECKING:
     from grange.runs.bucketsource import BucketSource
 
-CHUNK_BYTES = 1 << 20
 # So many parts are told at once; an item may have a hundred thousand.
 MOST_PARTS = 1000
 
@@ -130,7 +122,7 @@ class Handing:
 
         return self._database.transact(work)
 
-    def source(self, held: Held) -> Source | BucketSource:
+    def source(self, held: Held) -> FileSource | BucketSource:
         """The attempt's input, which was found unchanged just now.
 
         Raises:
@@ -144,7 +136,7 @@ class Handing:
             there = BucketSource(held.path, held.uri, held.size, held.mtime_ns)
             there.find()
             return there
-        source = Source(held)
+        source = FileSource(held.path, held.uri, held.size, held.mtime_ns)
         os.close(source.open())
         return source
 
@@ -240,72 +232,6 @@ class Handing:
         # After a retry a part may have been done twice; the later one's files are there.
         last = {row.part: staging_token(held.run, row.id, row.epoch) for row in rows}
         return list(last.values())
-
-
-class Source:
-    """The input of an attempt, as it was when the run was submitted."""
-
-    def __init__(self, held: Held) -> None:
-        """Name it; nothing is opened yet."""
-        self._held = held
-        self.size = held.size
-        self.tag = f"{held.size:x}-{held.mtime_ns:x}"
-
-    def open(self) -> int:
-        """A descriptor of the file.
-
-        Raises:
-            InputMissing, InputUnreadable, InputChanged: As they say.
-        """
-        if not self._held.uri.startswith("file://"):
-            message = f"The input {self._held.path!r} lies where the server does not read it."
-            raise InputUnreadable(message, hint="Give the worker what its bucket is reached by.")
-        name = uri_path(self._held.uri)
-        try:
-            # A pipe or device in the file's place must not keep anybody waiting.
-            descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
-        except OSError as error:
-            raise self._refused(error) from error
-        try:
-            self._check(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
-
-    def read(self, start: int, length: int) -> Iterator[bytes]:
-        """Stream a range in chunks; a file that changes meanwhile ends it with `InputChanged`."""
-        descriptor = self.open()
-        try:
-            end = start + length
-            while start < end:
-                chunk = os.pread(descriptor, min(CHUNK_BYTES, end - start), start)
-                if not chunk:
-                    break
-                start += len(chunk)
-                if start >= end:
-                    # Before the last byte is given away, which would make the answer a whole one.
-                    self._check(descriptor)
-                yield chunk
-            if start < end:
-                self._check(descriptor)
-        finally:
-            os.close(descriptor)
-
-    def _check(self, descriptor: int) -> None:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise InputUnreadable(f"The input {self._held.path!r} is no regular file.")
-        if (status.st_size, status.st_mtime_ns) != (self._held.size, self._held.mtime_ns):
-            raise InputChanged(
-                f"The input {self._held.path!r} has changed since the run was submitted.",
-                hint="Give the same command once more when this run has ended.",
-            )
-
-    def _refused(self, error: OSError) -> TaskError:
-        if isinstance(error, FileNotFoundError | NotADirectoryError):
-            return InputMissing(f"The input {self._held.path!r} is not there any more.")
-        return InputUnreadable(f"The input {self._held.path!r} can't be read: {error.strerror}.")
 
 
 def _held(run: str, task: int, row: Record, worker: str) -> Held:
