@@ -49,9 +49,10 @@ def _size(folder: Path) -> int:
 def test_a_file_is_brought_once_and_held_as_it_is(tmp_path: Path) -> None:
     """Under its own name, with its time and its digest; also for whoever opens the same folder."""
     source = Source()
-    for _ in range(2):
+    for is_fresh in (True, False):
         held = Fetcher(tmp_path).bring("key", "deer.mp4", 3, MTIME_NS, source.of(b"fox"))
         with held as here:
+            assert is_fresh is here.is_fresh
             assert "deer.mp4" == here.path.name
             assert b"fox" == here.path.read_bytes()
             assert MTIME_NS == here.path.stat().st_mtime_ns

@@ -46,10 +46,14 @@ def fetcher_in(work: str, limit_bytes: int = 0) -> Fetcher:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A file that stays here as long as it is held. `sha256` is known when it was fetched whole."""
+    """A file that stays here as long as it is held. `sha256` is known when it was fetched whole.
+
+    `is_fresh` says that it was brought just now.
+    """
 
     path: Path
     sha256: str | None
+    is_fresh: bool = False
 
 
 Fetched = Held
@@ -106,9 +110,16 @@ class Fetcher:
         text = f"{key}\0{name}\0{size}\0{mtime_ns}".encode(errors="surrogateescape")
         place = self._folder / hashlib.blake2b(text, digest_size=16).hexdigest()
         entry = _Entry(place, name, size, mtime_ns)
-        lock = self._pinned(entry, write)
+        is_fresh = False
+
+        def noted(target: Path) -> str | None:
+            nonlocal is_fresh
+            is_fresh = True
+            return write(target)
+
+        lock = self._pinned(entry, noted)
         try:
-            yield Held(entry.file, entry.digest())
+            yield Held(entry.file, entry.digest(), is_fresh)
         finally:
             os.close(lock)
 

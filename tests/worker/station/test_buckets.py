@@ -44,12 +44,13 @@ def test_an_object_is_brought_and_stays_what_it_was(bucket: Bucket, tmp_path: Pa
         route = Routes(home, Mounts(())).of(_job(bucket))
         assert bringer.at_hand(route, task) is None
 
-        brought = bringer.bring(route, task, lambda: True)
-
-        here = uri_path(brought.task.uri)
-        assert ("a b.txt", b"an input") == (here.name, here.read_bytes())
-        assert brought.task.sha256 is not None
-        brought.hold.close()
+        for travelled in ((found.size, False), (0, True)):
+            brought = bringer.bring(route, task, lambda: True)
+            here = uri_path(brought.task.uri)
+            assert ("a b.txt", b"an input") == (here.name, here.read_bytes())
+            assert brought.task.sha256 is not None
+            assert travelled == (brought.fetched_bytes, brought.from_cache)
+            brought.hold.close()
 
 
 def test_outputs_go_to_the_bucket_itself(bucket: Bucket, tmp_path: Path) -> None:

@@ -42,8 +42,11 @@ class Quiet:
     def ended(self, ended: Sequence[tuple[Held, Outcome]]) -> None:
         """Tasks have ended."""
 
-    def moved(self, *, fetched: int = 0, from_cache: bool = False, sent: int = 0) -> None:
-        """Bytes have moved."""
+    def brought(self, size_bytes: int, *, from_cache: bool) -> None:
+        """An input is here."""
+
+    def carried(self, size_bytes: int) -> None:
+        """Outputs have gone."""
 
 
 def test_outputs_that_shrink_on_their_way_fail_their_attempt(tmp_path: Path) -> None:

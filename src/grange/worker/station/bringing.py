@@ -91,9 +91,7 @@ class Bringer:
                 pass  # This machine has no way there of its own, but the server has.
 
         def write(target: Path) -> str:
-            digest = self._fetch(claim, task, target, found.wanted)
-            found.fetched_bytes += task.size
-            return digest
+            return self._fetch(claim, task, target, found.wanted)
 
         name = os.path.basename(task.path) or "input"
         return self._held(
@@ -113,10 +111,11 @@ class Bringer:
     def _held(
         self, held: AbstractContextManager[fetching.Held], task: Task, found: Brought
     ) -> Task:
-        before = found.fetched_bytes
         here = found.hold.enter_context(held)
-        found.from_cache = found.fetched_bytes == before and not task.uri.startswith("s3://")
         status = os.stat(here.path)
+        found.from_cache = not here.is_fresh
+        if here.is_fresh:
+            found.fetched_bytes += status.st_size
         return replace(
             task,
             uri=file_uri(here.path),

@@ -38,8 +38,11 @@ class Watcher(Protocol):
     def ended(self, ended: Sequence[tuple[Held, Outcome]]) -> None:
         """Tasks came to their ends here."""
 
-    def moved(self, *, fetched: int = 0, from_cache: bool = False, sent: int = 0) -> None:
-        """Bytes have come or gone."""
+    def brought(self, size_bytes: int, *, from_cache: bool) -> None:
+        """An input is here, for which so much had to travel."""
+
+    def carried(self, size_bytes: int) -> None:
+        """Outputs have gone to where they belong."""
 
 
 class Ending:
@@ -164,7 +167,7 @@ class Ending:
             return
         if carried is not None and self.is_wanted(held):
             told, size = carried
-            self._watcher.moved(sent=size)
+            self._watcher.carried(size)
             self.tell(held, told)
 
     def is_wanted(self, held: Held) -> bool:

@@ -135,7 +135,7 @@ class Labour:
         if not self._ending.is_wanted(held):
             brought.hold.close()
             return
-        self._watcher.moved(fetched=brought.fetched_bytes, from_cache=brought.from_cache)
+        self._watcher.brought(brought.fetched_bytes, from_cache=brought.from_cache)
         held.local, held.hold, held.is_mounted = brought.task, brought.hold, False
         self._ready(held)
         self._admit()

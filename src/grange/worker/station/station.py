@@ -191,6 +191,7 @@ class Station:
             draining=self._draining or self._leaving,
             connected=self._exchange.is_up,
             unsent=len(works.teller),
+            cache_bytes=works.cache_bytes,
         )
         if not works.is_idle() or not self._exchange.is_up:
             self._busy_at = now
@@ -214,6 +215,7 @@ class Station:
                 "node_port": habits.node_port,
                 "shares": list(self._means.mounts.shared),
                 "engine_up": self._exchange.is_up,
+                "cache_bytes": works.cache_bytes,
             }
         )
 

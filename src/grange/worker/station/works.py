@@ -35,6 +35,8 @@ from grange.worker.station.teller import Publish, Teller
 from grange.worker.station.words import Words
 
 BYTES = "bytes don't travel"
+# How often it is looked how much room inputs take: there may be very many.
+_WEIGH_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +97,9 @@ class Works:
             teller=self.teller,
             watcher=self,
         )
-        fetcher = Fetcher(home.inputs, means.cache_bytes)
+        self._fetcher = fetcher = Fetcher(home.inputs, means.cache_bytes)
+        self.cache_bytes = 0  # what inputs took on the disk when that was last looked at
+        self._next_weighing = 0.0
         self.labour = Labour(
             self.holding,
             self.gate,
@@ -137,6 +141,14 @@ class Works:
         if await self.care.prove_now_and_then():
             self.routes.forget()
         await self.care.clear(self._runs)
+        await self._weigh()
+
+    async def _weigh(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_weighing:
+            self._next_weighing = now + _WEIGH_SECONDS
+            with suppress(OSError):
+                self.cache_bytes = await asyncio.to_thread(self._fetcher.held_bytes)
 
     def working(self) -> Mapping[int, WorkerView]:
         """By task, what the worker processes are at."""
@@ -200,15 +212,17 @@ class Works:
         for (pipeline, kind), outcomes in alike.items():
             self._means.count.ended(pipeline=pipeline, kind=kind, outcomes=outcomes)
 
-    def moved(self, *, fetched: int = 0, from_cache: bool = False, sent: int = 0) -> None:
-        """Bytes have come or gone."""
+    def brought(self, size_bytes: int, *, from_cache: bool) -> None:
+        """An input is here, for which so much had to travel."""
         self._words.over(BYTES, "bytes travel again")
-        if sent:
-            self.totals.bytes_out += sent
-            self._means.count.sent(sent)
-        else:
-            self.totals.bytes_in += fetched
-            self._means.count.fetched(fetched, from_cache=from_cache)
+        self.totals.bytes_in += size_bytes
+        self._means.count.fetched(size_bytes, from_cache=from_cache)
+
+    def carried(self, size_bytes: int) -> None:
+        """Outputs have gone to where they belong."""
+        self._words.over(BYTES, "bytes travel again")
+        self.totals.bytes_out += size_bytes
+        self._means.count.sent(size_bytes)
 
     def _tidy(self, run: str, outcomes: Collection[Outcome]) -> None:
         """Their run is over: nobody publishes what these have left beside its results."""
