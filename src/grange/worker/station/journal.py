@@ -13,12 +13,15 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from grange.core.tasks import JSON, Outcome, outcome_from_json, outcome_to_json
 
-# A journal that has grown by so much is written anew, with what is unsettled alone.
+# A journal that has grown by so much is written anew, with what is unsettled alone: so many lines
+# at once.
 COMPACT_BYTES = 4 << 20
+LINES_AT_ONCE = 1000
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -51,7 +54,7 @@ class Journal:
         self._path = path
         self._entries: dict[tuple[int, int], Entry] = {}
         self.broken = ""  # why it can't be written, for people
-        self._size = 0
+        self._size = self._kept = 0  # now, and when it was last written anew
         self._file: int | None = None
         self._load()
         self._rewrite()
@@ -87,8 +90,8 @@ class Journal:
         if self._file is not None and not self._entries:
             with suppress(OSError):
                 os.ftruncate(self._file, 0)
-                self._size = 0
-        elif self._size > COMPACT_BYTES:
+                self._size = self._kept = 0
+        elif self._size > self._kept + COMPACT_BYTES:
             self._rewrite()
 
     def mend(self) -> None:
@@ -129,11 +132,11 @@ class Journal:
             if entry is not None:
                 yield entry
 
-    def _write(self, line: dict[str, JSON]) -> None:
+    def _write(self, *lines: dict[str, JSON]) -> None:
         if self._file is None:
             return
         # Each line begins a new one, in case the one before was cut off by a full disk.
-        data = b"\n" + _encode(line).encode()
+        data = "".join(["\n" + _encode(line) for line in lines]).encode()
         try:
             written = os.write(self._file, data)
             self._size += written
@@ -161,8 +164,10 @@ class Journal:
         self.close()
         self._file, self._size = descriptor, 0
         self.broken = ""
-        for line in self._lines():
-            self._write(line)
+        lines = self._lines()
+        while not self.broken and (some := list(islice(lines, LINES_AT_ONCE))):
+            self._write(*some)
+        self._kept = self._size
         if not self.broken:
             with suppress(OSError):
                 fresh.replace(self._path)
