@@ -20,7 +20,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -58,11 +58,13 @@ class S3Server:
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def make_bucket(self) -> Bucket:
-        """Make a bucket of a name that no other has."""
-        name = f"bucket-{secrets.token_hex(6)}"
-        self.ask("PUT", f"/{name}")
-        return Bucket(self, name)
+    def make_bucket(self, inputs: Mapping[str, bytes] | None = None) -> Bucket:
+        """Make a bucket of a name that no other has, with these files below `in`."""
+        bucket = Bucket(self, f"bucket-{secrets.token_hex(6)}")
+        self.ask("PUT", f"/{bucket.name}")
+        for name, content in (inputs or {}).items():
+            bucket.put(f"in/{name}", content)
+        return bucket
 
     def ask(self, method: str, path: str, body: bytes = b"", *, query: str = "") -> bytes:
         """Send one signed request, and return the answer's body."""

@@ -31,10 +31,7 @@ SHELL = "cat {input} > {output}/copy"
 @pytest.fixture(scope="module")
 def bucket(s3_server: S3Server) -> Bucket:
     """Give a bucket of the module with inputs in it; only the server has its keys."""
-    bucket = s3_server.make_bucket()
-    for name, content in TEXTS.items():
-        bucket.put(f"in/{name}", content)
-    return bucket
+    return s3_server.make_bucket(TEXTS)
 
 
 @pytest.fixture(scope="module")

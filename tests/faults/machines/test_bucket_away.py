@@ -32,10 +32,7 @@ def gateway() -> Iterator[S3Server]:
 @pytest.fixture(scope="module")
 def bucket(gateway: S3Server) -> Bucket:
     """Give a bucket with inputs in it."""
-    bucket = gateway.make_bucket()
-    for name, content in CONTENTS.items():
-        bucket.put(f"in/{name}", content)
-    return bucket
+    return gateway.make_bucket(CONTENTS)
 
 
 @pytest.fixture(scope="module")

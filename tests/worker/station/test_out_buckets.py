@@ -22,10 +22,7 @@ WITHOUT = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
 @pytest.fixture(scope="module")
 def bucket(s3_server: S3Server) -> Bucket:
     """Give a bucket with inputs in it."""
-    bucket = s3_server.make_bucket()
-    for name, content in CONTENTS.items():
-        bucket.put(f"in/{name}", content)
-    return bucket
+    return s3_server.make_bucket(CONTENTS)
 
 
 @pytest.fixture(scope="module")
