@@ -89,11 +89,9 @@ def work(
         count = StationCount(version=version("grange"))
         port = None
         if choices.metrics_port is not None:
-            exporter = Exporter(count.tally, port=choices.metrics_port)
-            port = opened.enter_context(exporter).port
+            port = opened.enter_context(Exporter(count.tally, port=choices.metrics_port)).port
         papers = _papers(home, choices, capacity, port)
-        labels = tuple(sorted({*capacity.labels, *papers.labels}))
-        capacity = replace(capacity, labels=labels)
+        capacity = replace(capacity, labels=tuple(sorted({*capacity.labels, *papers.labels})))
         say(f"joined {papers.server} as {papers.name} ({_words(capacity)})")
         for doubt in machine.doubts(capacity):
             say(f"{doubt}; tasks that need it are taken all the same")
