@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from grange.db import open_database, prepare
-from tests import brokers, buckets, services
+from tests import brokers, buckets, fresh, services
 from tests.places import OWN_NETWORKS
 
 _home_numbers = itertools.count()
@@ -148,12 +148,11 @@ def database_url(request: pytest.FixtureRequest) -> str:
         pytest.param("mariadb", marks=pytest.mark.mariadb),
     ]
 )
-def prepared_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def prepared_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Run the test once on each of the three databases, with all tables and nothing in them."""
     if request.param == "sqlite":
-        url: str = request.getfixturevalue("sqlite_url")
-        _prepare(url)
-        yield url
+        fresh.put(tmp_path / "grange.db")
+        yield request.getfixturevalue("sqlite_url")
         return
     server: services.Server = request.getfixturevalue(f"{request.param}_server")
     with server.prepared_database(_prepare) as url:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from grange.accounts.models import Actor
-from grange.db import Database, open_database, prepare
+from grange.db import Database, open_database
+from tests import fresh
 from tests.accounts.sites import Site
 
 
@@ -35,8 +36,8 @@ def admin(site: Site) -> Actor:
 @pytest.fixture
 def small_database(tmp_path: Path) -> Iterator[Database]:
     """Give a migrated SQLite database, for what no database has a say in."""
+    fresh.put(tmp_path / "small.db")
     with closing(open_database(tmp_path / "small.db")) as opened:
-        prepare(opened)
         yield opened
 
 

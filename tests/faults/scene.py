@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests import fresh
+
 GRANGE = [sys.executable, "-m", "grange"]
 INJECTED = [sys.executable, str(Path(__file__).with_name("injected.py"))]
 OWN_FILES = {"run.json", "items.jsonl", "report.html"}
@@ -41,6 +43,7 @@ class Scene:
         self.inputs = self.folder / "in"
         self.inputs.mkdir()
         (self.folder / "tmp").mkdir()
+        fresh.put(self.home / "grange.db")
 
     def fill(self, files: Mapping[str, str]) -> None:
         """Write input files."""

@@ -6,12 +6,17 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy
 
-from tests import services
+from grange.accounts.service import Accounts
+from grange.accounts.sessions import open_cache
+from grange.db import open_database
+from grange.db.schema import HEAD, current
+from tests import fresh, services
 
 
 def test_each_database_starts_empty(database_url: str) -> None:
@@ -22,6 +27,24 @@ def test_each_database_starts_empty(database_url: str) -> None:
 
     with engine.begin() as connection:
         connection.execute(sqlalchemy.text("CREATE TABLE mine (id INTEGER)"))
+
+
+def test_a_fresh_database_is_a_whole_site_of_its_own(tmp_path: Path) -> None:
+    """Nothing has to be changed in it, nobody is known to it, and no two are the same site."""
+    sites = []
+    for name in ("one", "other"):
+        file = tmp_path / name / "grange.db"
+        fresh.put(file)
+        before = file.read_bytes()
+        with closing(open_database(file)) as database:
+            assert HEAD == current(database)
+            accounts = Accounts(database, open_cache("memory"))
+            sites.append(accounts.site())
+            assert not accounts.is_set_up()
+            assert accounts.verify_audit(None).whole
+        assert before == file.read_bytes()
+
+    assert 2 == len(set(sites))
 
 
 @pytest.mark.postgresql

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from grange.db import Database, open_database, prepare
+from grange.db import Database, open_database
+from tests import fresh
 from tests.pool.crews import Crew
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     """Give a migrated SQLite database."""
+    fresh.put(tmp_path / "pool.db")
     with closing(open_database(tmp_path / "pool.db")) as opened:
-        prepare(opened)
         yield opened
 
 

@@ -26,6 +26,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 
+from tests import fresh
+
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 TIMEOUT_SECONDS = 30.0
@@ -103,6 +105,10 @@ def launch(home: Path, *flags: str, prefix: Sequence[str] = (), **environment: s
     `prefix` are words of a command that starts it, as on another host.
     """
     home.mkdir(parents=True, exist_ok=True)
+    # Neither another database nor another version of the program, which has other tables.
+    usual = environment.keys().isdisjoint({"GRANGE_DATABASE", "PYTHONPATH"})
+    if usual and not (home / "grange.db").exists():
+        fresh.put(home / "grange.db")
     log = home.parent / f"{home.name}.log"
     given = {name: value for name, value in os.environ.items() if not name.startswith("GRANGE_")}
     with log.open("a") as errors:

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from grange.db import Database, open_database, prepare
+from grange.db import Database, open_database
+from tests import fresh
 from tests.uploads.rig import Rig
 
 
 @pytest.fixture
-def db(sqlite_url: str) -> Iterator[Database]:
+def db(tmp_path: Path) -> Iterator[Database]:
     """Open a SQLite ledger with its tables."""
-    with closing(open_database(sqlite_url)) as opened:
-        prepare(opened)
+    fresh.put(tmp_path / "grange.db")
+    with closing(open_database(tmp_path / "grange.db")) as opened:
         yield opened
 
 

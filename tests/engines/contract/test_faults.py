@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from grange.core.tasks import OutcomeState
-from grange.db import open_database, prepare
+from grange.db import open_database
+from tests import fresh
 from tests.engines.contract.history import Deed, faults_in
 from tests.engines.contract.ledgered import (
     LEAVE_A_FILE,
@@ -24,10 +26,10 @@ from tests.runs.ledgers import Hand
 
 
 @pytest.fixture
-def hand(rig: ContractRig, sqlite_url: str) -> Iterator[Hand]:
+def hand(rig: ContractRig, tmp_path: Path) -> Iterator[Hand]:
     """Lend a hand over a real ledger, whose leases are short."""
-    with contextlib.closing(open_database(sqlite_url)) as database:
-        prepare(database)
+    fresh.put(tmp_path / "grange.db")
+    with contextlib.closing(open_database(tmp_path / "grange.db")) as database:
         yield Hand(database, rig.folder, lease_seconds=rig.shortest_lease_seconds)
 
 
