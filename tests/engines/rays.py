@@ -20,7 +20,7 @@ from pathlib import Path
 from grange.engines.strays import kill_strays
 from tests.services import free_port, kill_group, unavailable
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 MARK = "TEST_CLUSTER"
 STORE_BYTES = 80 << 20
 

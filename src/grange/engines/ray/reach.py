@@ -32,9 +32,11 @@ TELL_SECONDS = 6.0
 SHORTEST_PATIENCE_SECONDS = 10.0
 LONGEST_PATIENCE_SECONDS = 30.0
 # So long joining may take, with the start of a cluster of our own.
-JOIN_SECONDS = 150.0
+JOIN_SECONDS = 180.0
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 10.0
+# So often in a row a cluster of our own may fail to start: on a busy machine Ray is impatient.
+OWN_TRIES: Final = 3
 # What people have to mend first is tried again after this.
 HOPELESS_PAUSE_SECONDS = 30.0
 # How long what is still to be said at the end may take.
@@ -82,6 +84,7 @@ class Reach:
         self._closed = False
         self._join_until: float | None = None
         self._pause_seconds = self._next_join = 0.0
+        self._tries = 0
         self._asked_at: float | None = None
         self._next_count = 0.0
         self._looked_at = time.monotonic()
@@ -185,6 +188,7 @@ class Reach:
             self._connection, self._join_until = came, None
             self._pause_seconds = self._quiet_seconds = self._next_count = 0.0
             self._asked_at = None
+            self._tries = 0
         elif came is not None:
             self._put_off(now, came)
         elif self._join_until is None:
@@ -219,7 +223,10 @@ class Reach:
         self._pause_seconds = min(doubled, LONGEST_PAUSE_SECONDS)
         self._next_join = now + (HOPELESS_PAUSE_SECONDS if hopeless else self._pause_seconds)
         self._trouble = str(error)
-        if hopeless or self._order.address == joining.LOCAL:
+        self._tries += 1
+        own = self._order.address == joining.LOCAL
+        if hopeless or (own and self._tries >= OWN_TRIES):
+            self._tries = 0
             raise error
 
     # ---- asking
