@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from grange.core.resources import Needs
 from grange.core.states import RunState
 from grange.core.tasks import OutcomeState
 from grange.db import Database
+from grange.engines import make_engine
 from grange.errors import RunBusy
 from grange.runs import driver, driving, outcomes, queries
+from grange.runs.dispatch import Dispatcher
 from grange.runs.driver import at_work, this_driver
 from grange.runs.models import Counts
 from grange.runs.tables import runs, tasks
@@ -203,3 +206,27 @@ def test_drivers_of_long_ago_are_forgotten() -> None:
             pass
 
     assert driver.MOST_GONE == len(driver._gone)
+
+
+def test_a_clock_that_is_set_back_costs_no_lease(
+    far: Hand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is given out after that is kept, for as long as workers may have it."""
+    clock = [time.time()]
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    opened = far.submit(spec_of(tmp_path / "out"), new_items(2))
+    far.take(opened.number)
+    # Nobody is there: what is out counts as alive until somebody can be heard.
+    engine = make_engine("amqp://127.0.0.1:1/", run=opened.id, site="site", lease_seconds=60.0)
+    dispatcher = Dispatcher(far.database, engine, far.driven, far.grip, lambda _: None)
+    with closing(engine):
+        dispatcher._beat()
+        clock[0] -= 3600.0
+        dispatcher._beat()
+        [task] = far.claim(1)
+        engine.adopt([task])
+        for _ in range(5):
+            clock[0] += 20.0
+            dispatcher._beat()
+
+    assert [task.id] == list(far.driven.flying)

@@ -164,6 +164,9 @@ class Dispatcher:
         now = time.time()
         if 0 <= now - self._last_beat < BEAT_SECONDS:
             return
+        if now < self._last_beat:
+            # The clock was set back: what was to be done then is to be done now.
+            self._next_renewal = self._next_look = 0.0
         begun = {one.task for one in self._engine.workers() if one.task is not None}
         wanting = bool(self._driven.flying) or self._full
         quiet = wanting and not begun and not self._heard
