@@ -94,9 +94,7 @@ def run(
     """
     from grange.runs.models import RunRequest
 
-    given = settings_with(engine=engine, workers=workers, retries=retries, timeout_seconds=timeout)
-    if not quiet:
-        _tell_what_a_server_ignores(given)
+    given = _given(quiet, engine=engine, workers=workers, retries=retries, timeout_seconds=timeout)
     request = RunRequest(
         pipeline=pipeline,
         inputs=inputs,
@@ -273,12 +271,14 @@ def _put_plan(plan: RunPlan, *, as_json: bool) -> None:
     terminal.put("Nothing was done: this was a dry run.")
 
 
-def _tell_what_a_server_ignores(given: Settings) -> None:
-    """Say which flags mean this machine alone, when a server does the work."""
+def _given(quiet: bool, **set_by: object) -> Settings:
+    """The settings in force; says which flags mean this machine alone, when a server works."""
+    given = settings_with(**set_by)
     flags = [f"--{name}" for name in ("engine", "workers") if given.source(name) == "flag"]
-    if given.server is not None and flags:
+    if given.server is not None and flags and not quiet:
         verb = "is" if len(flags) == 1 else "are"
         terminal.say(
             f"{' and '.join(flags)} {verb} for this machine alone: {given.server} "
             "works with what it has. Here: GRANGE_SERVER=none"
         )
+    return given
