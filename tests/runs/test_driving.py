@@ -21,7 +21,7 @@ from grange.runs.dispatch import Dispatcher
 from grange.runs.driver import at_work, this_driver
 from grange.runs.models import Counts
 from grange.runs.tables import runs, tasks
-from tests.runs.ledgers import Hand, done, new_items, of_state, spec_of
+from tests.runs.ledgers import Hand, done, failed, new_items, of_state, spec_of
 
 BROKER = "amqp://broker/site"
 
@@ -230,3 +230,19 @@ def test_a_clock_that_is_set_back_costs_no_lease(
             dispatcher._beat()
 
     assert [task.id] == list(far.driven.flying)
+
+
+def test_nothing_waits_for_a_clock_that_was_set_back(
+    hand: Hand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is to be tried again is, though it was told to wait until then."""
+    opened = hand.submit(spec_of(tmp_path / "out"), new_items(1))
+    hand.take(opened.number)
+    [task] = hand.claim()
+    hand.conclude(failed(task))
+    failed_at = time.time()
+
+    monkeypatch.setattr(time, "time", lambda: failed_at - 30.0)
+    assert [] == hand.claim()
+    monkeypatch.setattr(time, "time", lambda: failed_at - 3600.0)
+    assert [task.id] == [one.id for one in hand.claim()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, Integer, bindparam, select, update
+from sqlalchemy import Connection, Integer, bindparam, or_, select, update
 
 from grange.core.ids import looks_like_id
 from grange.core.states import TaskState
@@ -14,6 +14,7 @@ from grange.db import Chosen, Database, among
 from grange.engines.base import HERE, Holder
 from grange.runs import planning
 from grange.runs.driven import Claimed, Cursor, Driven
+from grange.runs.machine import LONGEST_DELAY_SECONDS
 from grange.runs.planning import CHUNK, Plan
 from grange.runs.tables import Record, items, tasks
 
@@ -42,7 +43,11 @@ _WAITING = (
     _CLAIMED.where(
         tasks.c.run == bindparam("of_run"),
         tasks.c.state == TaskState.WAITING,
-        tasks.c.not_before <= bindparam("now"),
+        # Nobody is made to wait for longer: such a time is one of before the clock was set back.
+        or_(
+            tasks.c.not_before <= bindparam("now"),
+            tasks.c.not_before - LONGEST_DELAY_SECONDS > bindparam("now"),
+        ),
     )
     .order_by(tasks.c.weight.desc(), tasks.c.id)
     .limit(bindparam("most", type_=Integer))

@@ -47,8 +47,9 @@ class Verdict:
 
 def claim(task: TaskRecord, *, now: float, lease_seconds: float) -> TaskRecord | None:
     """The task with its next epoch and a lease; None when it can't be claimed now."""
-    if task.state is not TaskState.WAITING or task.not_before > now:
-        return None
+    wait = task.not_before - now
+    if task.state is not TaskState.WAITING or 0 < wait <= LONGEST_DELAY_SECONDS:
+        return None  # What is to wait for longer was said before the clock was set back.
     return replace(
         task,
         state=move(task.state, TaskState.RUNNING),
