@@ -47,6 +47,13 @@ def test_what_is_done_is_moved(grange: Grange, folder: Path) -> None:
     assert (2, True) == (nothing.returncode, "inputs.invalid" in nothing.stderr)
 
 
+def test_a_slip_in_the_folder_s_name_is_told(grange: Grange, tmp_path: Path) -> None:
+    """That nothing is left to do there would be true, and of no use."""
+    done = grange("consume", str(tmp_path / "dta"))
+
+    assert (2, True) == (done.returncode, "no folder 'input'" in done.stderr)
+
+
 def test_nothing_is_produced_twice(grange: Grange, folder: Path) -> None:
     """The same files make the same run; new ones join it; what is done is not done again."""
     first = _produced(grange, folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,17 @@ def test_every_command_has_help_and_most_have_examples(grange: Grange) -> None:
 
         assert 0 == done.returncode
         assert "Examples:\n    grange " in done.stdout
+
+
+def test_an_early_interruption_is_no_fault() -> None:
+    """Ctrl-C while a command is still being made ready ends it without a word."""
+    program = (
+        "import signal, grange.cli.main as it\n"
+        "it.app = lambda **_: signal.raise_signal(signal.SIGINT)\n"
+        "it.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (130, "", "") == (done.returncode, done.stdout, done.stderr)

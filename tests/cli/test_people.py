@@ -32,7 +32,9 @@ def site(
 
 def _token(server: Serving) -> str:
     with closing(scene.set_up(server)) as ada:
-        made = ada.post("/tokens", json={"name": "t", "scopes": ["read", "run", "admin"]})
+        made = ada.post(
+            "/tokens", json={"name": "t", "scopes": ["read", "run", "admin", "metrics"]}
+        )
     text: str = made.json()["text"]
     return text
 
@@ -113,6 +115,17 @@ def test_a_token_is_shown_once(grange: Grange) -> None:
     assert made.stdout.strip() not in str(listed)
     assert 0 == grange("tokens", "revoke", listed["id"]).returncode
     assert "revoked" in grange("tokens", "list", "--user", ANA).stdout
+
+
+@pytest.mark.parametrize("site", ["there"], indirect=True)
+def test_a_token_that_ends_with_its_login_says_so(grange: Grange, site: Path) -> None:
+    """What was asked for can't be had there, and where it can be is told."""
+    short = grange("tokens", "make", "a", "--scope", "metrics", "--days", "30")
+    long = grange("tokens", "make", "b", "--scope", "metrics", "--days", "366")
+
+    assert (0, 0) == (short.returncode, long.returncode), long.stderr
+    assert "ends with your login" not in short.stderr
+    assert "ends with your login" in long.stderr
 
 
 def test_the_audit_log_is_listed_and_checked(grange: Grange, site: Path) -> None:

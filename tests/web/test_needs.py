@@ -21,6 +21,7 @@ from tests.web.test_looks import AXE
 ENGINE = {
     "GRANGE_ENGINE": "amqp://drive:secret@127.0.0.1:1/",
     "GRANGE_WORKERS_ENGINE": "amqp://all:shared@127.0.0.1:1/",
+    "GRANGE_OUT_BUCKETS": "s3://results/people",
 }
 
 # What is typed beside a label, and what is said of it.
@@ -57,6 +58,16 @@ def _form(site: Site, share: Path) -> Page:
 
 def _start(page: Page) -> None:
     page.get_by_role("button", name="Start run").click()
+
+
+def test_the_place_for_results_is_found_by_its_label(site: Site, share: Path) -> None:
+    """Nothing else on the page has the name of a field, so that label and style are its own."""
+    page = _form(site, share)
+    page.get_by_label("Bucket for the results").fill("s3://results/people/ana")
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map((one) => one.id)")
+
+    assert "s3://results/people/ana" == page.input_value("input[name=out]")
+    assert [] == sorted(one for one in set(ids) if ids.count(one) > 1)
 
 
 def _run(site: Site, page: Page) -> dict[str, Any]:

@@ -150,12 +150,20 @@ class Batches:
     def _own(self) -> Path:
         return self._folder / ".grange"
 
-    def _make(self) -> None:
+    def check(self) -> None:
+        """Make sure that this is a folder of batches, and no slip in its name.
+
+        Raises:
+            InputsInvalid: There is no folder `input`.
+        """
         if not self.input.is_dir():
             raise InputsInvalid(
                 f"There is no folder {INPUT!r} in {self._folder}.",
                 hint=f"Make it, and put into it what is to be worked on: {self.input}",
             )
+
+    def _make(self) -> None:
+        self.check()
         try:
             for name in (DONE, OUTPUT):
                 (self._folder / name).mkdir(exist_ok=True)

@@ -50,6 +50,7 @@ def consume(
     chosen = settings_with(workers=workers)
     with open_site(chosen) as site:
         batches = Batches(site, Path(folder))
+        batches.check()
         tidied = batches.tidy()
         if tidied.moved and not quiet:
             terminal.say(f"{words.items(tidied.moved)} that were done have been moved.")

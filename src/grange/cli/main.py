@@ -39,7 +39,7 @@ from grange.cli import (
     worker,
     workers,
 )
-from grange.cli.exits import exit_code
+from grange.cli.exits import INTERRUPTED, exit_code
 from grange.cli.options import examples
 from grange.errors import GrangeError
 
@@ -66,6 +66,9 @@ def main() -> None:
     terminal.tame_streams()
     try:
         app(prog_name="grange")
+    except KeyboardInterrupt:
+        # Before a command has begun, which would have said more.
+        sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001  # here every error becomes words
         sys.exit(_complain(error))
 

@@ -58,6 +58,8 @@ def make(
     json: Json = False,
 ) -> None:
     """Make a token and print it: this once, and never again."""
+    import time
+
     from grange.client.requests import request
     from grange.client.schemas.accounts import NewToken
 
@@ -70,7 +72,13 @@ def make(
 
         terminal.put_json(answer_record(made))
         return
-    terminal.say(f"It is good until {words.moment(made.token.expires_at)}. Keep it as a password:")
+    until = made.token.expires_at
+    if until is not None and until < time.time() + days * _DAY_SECONDS - _DAY_SECONDS:
+        terminal.say(
+            "It ends with your login here, which made it. For a longer one: My tokens on the page, "
+            "or this command on the server's own machine, with --user."
+        )
+    terminal.say(f"It is good until {words.moment(until)}. Keep it as a password:")
     terminal.put(made.text)
 
 

@@ -61,7 +61,9 @@ def show_settings(request: Request, _admin: Administrator, here: Here) -> Respon
 def show_health(request: Request, _admin: Administrator, here: Here) -> Response:
     """How the site does; the page asks again by itself."""
     template = "site/checks.html" if is_fragment(request) else "site/health.html"
-    return render(request, template, system=condition.examine(here))
+    # Elsewhere there are as many as have joined: their own page tells.
+    own = here.settings.engine == "local"
+    return render(request, template, system=condition.examine(here), own_workers=own)
 
 
 def _value(setting: settings.Setting, inforce: settings.Settings) -> str:
