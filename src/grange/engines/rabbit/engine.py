@@ -45,6 +45,10 @@ HEARD_SECONDS = 2.0
 MANY_OUT = 64
 COMPANY_SECONDS = 0.02
 MOST_COMPANY = 256
+# What is on the ledger is settled at the broker so much later, or once it is so many reports: at
+# once it would be in the way of what comes next.
+SETTLE_SECONDS = 0.1
+MOST_UNSETTLED = REPORTS_AT_ONCE // 4
 # Attempts named in one message to stations.
 ABANDON_AT_ONCE = 5000
 # So many different complaints of one run go into the log.
@@ -85,10 +89,12 @@ class RabbitEngine(Engine):
         self._sizing = Sizing()
         self._inbox: SimpleQueue[Event] = SimpleQueue()
         self._came: list[Outcome] = []
-        # What has been heard, and what `collect` has handed out: the next one settles that, since
-        # it is on the ledger then.
+        # What has been heard, and what `collect` has handed out: with the next one that is on the
+        # ledger, and is settled soon after.
         self._heard: list[Reported] = []
         self._given: list[Reported] = []
+        self._recorded: list[Reported] = []
+        self._settle_at = 0.0
         self._told_of: set[str] = set()
         self._is_open = self._is_up = self._is_rung = False
         self._packed: tuple[Job, JSON] | None = None
@@ -134,6 +140,10 @@ class RabbitEngine(Engine):
 
     def collect(self, timeout_seconds: float) -> list[Outcome]:
         """What came back; what the last call has given is on the ledger now."""
+        if not self._recorded:
+            self._settle_at = time.monotonic() + SETTLE_SECONDS
+        self._recorded += self._given
+        self._given = []
         self._settle()
         deadline = time.monotonic() + timeout_seconds
         while True:
@@ -201,6 +211,7 @@ class RabbitEngine(Engine):
 
     def _let_go(self, *, forget: bool) -> None:
         if self._hub is not None and self._is_open:
+            self._settle(late=True)
             self._is_open = False
             self._hub.close(self._run, forget=forget)
 
@@ -230,11 +241,15 @@ class RabbitEngine(Engine):
 
     # ---- hearing
 
-    def _settle(self) -> None:
-        if self._given and self._hub is not None:
-            last = self._given[-1]
+    def _settle(self, *, late: bool = False) -> None:
+        """Let the broker forget what is on the ledger; there is no hurry, unless it is `late`."""
+        if not self._recorded or self._hub is None:
+            return
+        many = len(self._recorded) >= MOST_UNSETTLED
+        if late or many or time.monotonic() >= self._settle_at:
+            last = self._recorded[-1]
             self._hub.settle(self._run, last.session, last.tag)
-        self._given.clear()
+            self._recorded.clear()
 
     def _hear(self, timeout_seconds: float = 0.0) -> None:
         """Take all that is there; wait so long for the first of it."""
@@ -336,7 +351,7 @@ class RabbitEngine(Engine):
             return
         self._next_care = now + CARE_SECONDS
         self._stranded = self._holdings.stranded(now)
-        if len(self._heard) >= REPORTS_AT_ONCE:
+        if len(self._heard) + len(self._recorded) >= REPORTS_AT_ONCE:
             self._heard_since = now
         if self._is_up and now - self._heard_since < HEARD_SECONDS:
             return

@@ -19,6 +19,9 @@ from grange.errors import EngineError
 MOST_AHEAD = 64
 # When so many times as many are wanted as were asked for, it is worth asking anew.
 _FAR = 4
+# What has come goes to the workers first: the broker hears so much later that it was taken. It must
+# not be long, since the next ones may wait for that.
+_PAUSE_SECONDS = 0.002
 
 
 class Subscription:
@@ -67,7 +70,10 @@ class Subscription:
             self._change.set()
 
     def settle(self, tag: int) -> None:
-        """The station has this message, or answered it."""
+        """The station has this message, or answered it: the broker is to hear it soon."""
+        asyncio.get_running_loop().call_later(_PAUSE_SECONDS, self._settled, tag)
+
+    def _settled(self, tag: int) -> None:
         self._done.append(tag)
         self._change.set()
 
