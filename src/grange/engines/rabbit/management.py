@@ -124,7 +124,8 @@ class WorkerUsers:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise BrokerUnreachable(
                 f"The broker's management API at {self._api} does not answer: {_words(error)}.",
-                hint="Turn its plugin on: rabbitmq-plugins enable rabbitmq_management. Or set "
+                hint="Is the broker up, and its plugin on: rabbitmq-plugins enable "
+                "rabbitmq_management? Where there is none, set "
                 "workers_engine to an address with a user that all workers share.",
             ) from error
         if answer.status_code in _UNAUTHORISED:
