@@ -89,7 +89,7 @@ def _about(*, quick: bool) -> str:
         "every claim, attempt and end to its SQLite ledger with `synchronous=FULL`; its time is "
         "from the run's beginning to the end of its last item. The others' clock begins with the "
         "first call and ends with the last task. Everybody's workers have done some tasks before. "
-        "Dramatiq has one thread in each process and 64 messages ahead, Celery 64 too: so they were "
+        "Dramatiq has one thread in each process and 64 messages ahead, Celery 64 too: they were "
         "found to be quickest. "
         f"The {SLEEPERS} workers are simulated, so that they fit on this machine's cores: they are "
         "processes of one real `grange worker`, which do nothing with a task but take exactly "
