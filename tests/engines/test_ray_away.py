@@ -1,7 +1,8 @@
-"""A server whose Ray cluster dies in the middle of a run, and comes back."""
+"""A server whose Ray cluster is in trouble in the middle of a run."""
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -29,15 +30,8 @@ def test_a_run_goes_on_when_its_cluster_is_back(tmp_path: Path) -> None:
         server = scene.launch(tmp_path / "home", **engine)
         try:
             admin = scene.set_up(server)
-            run = works.submit(
-                admin,
-                {
-                    "pipeline": "command",
-                    "inputs": [{"share": str(share)}],
-                    "params": {"shell": "sleep 0.5; cat {input} > {output}/copy"},
-                    "retries": 0,
-                },
-            )["id"]
+            shell = "sleep 0.5; cat {input} > {output}/copy"
+            run = works.submit(admin, _request(share, shell))["id"]
             _until(lambda: _run(admin, run)["counts"]["done"] >= 3)
         except BaseException:
             scene.end(server)
@@ -54,6 +48,39 @@ def test_a_run_goes_on_when_its_cluster_is_back(tmp_path: Path) -> None:
         assert CONTENTS == {name: (outputs / name / "copy").read_text() for name in CONTENTS}
     finally:
         scene.end(server)
+
+
+def test_a_server_stops_while_its_cluster_is_frozen(tmp_path: Path) -> None:
+    """Within seconds, as ever, and nothing of it is left."""
+    share = tmp_path / "share"
+    begun = tmp_path / "begun"
+    share.mkdir()
+    (share / "one").write_text("1")
+    with rays.ray_cluster(cores=2) as cluster:
+        engine = {"GRANGE_ENGINE": cluster.address, "GRANGE_SHARES": str(share)}
+        with (
+            scene.serving(tmp_path / "home", **engine) as server,
+            closing(scene.set_up(server)) as admin,
+        ):
+            works.submit(admin, _request(share, f"touch {begun}; sleep 100"))
+            _until(begun.exists)
+            rays.signal_all(cluster.mark, signal.SIGSTOP)
+            began = time.monotonic()
+            code = server.stop()
+            took = time.monotonic() - began
+
+    assert 0 == code
+    assert took < 15
+    assert [] == works.drivers(tmp_path / "home")
+
+
+def _request(share: Path, shell: str) -> dict[str, Any]:
+    return {
+        "pipeline": "command",
+        "inputs": [{"share": str(share)}],
+        "params": {"shell": shell},
+        "retries": 0,
+    }
 
 
 def _run(who: Any, run: str) -> dict[str, Any]:
