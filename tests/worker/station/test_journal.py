@@ -75,3 +75,15 @@ def test_a_journal_that_can_t_be_written_says_so_and_goes_on(tmp_path: Path) -> 
     assert not journal.broken
     assert [1] == [one.task for one in Journal(path).unsettled()]
     journal.close()
+
+
+def test_a_journal_that_holds_much_is_not_written_anew_each_time(tmp_path: Path) -> None:
+    """Only what it has grown by counts: else each word would cost as much as all that is held."""
+    path = tmp_path / "journal"
+    Journal(path).take("r", [(number, 1) for number in range(140_000)])
+    journal = Journal(path)
+    before = path.stat()
+    assert before.st_size > COMPACT_BYTES
+    journal.settle([(0, 1)])
+    assert before.st_ino == path.stat().st_ino
+    assert before.st_size < path.stat().st_size
