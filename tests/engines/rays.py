@@ -21,6 +21,8 @@ from grange.engines.strays import kill_strays
 from tests.services import free_port, kill_group, unavailable
 
 START_SECONDS = 120.0
+# Ray gives up after thirty seconds, which a busy machine may need.
+START_TRIES = 3
 MARK = "TEST_CLUSTER"
 STORE_BYTES = 80 << 20
 
@@ -68,18 +70,32 @@ def ray_cluster(*, cores: int = 8, port: int = 0) -> Iterator[RayCluster]:
     # All that it starts carries the mark, whatever session that is in. It asks for no token:
     # a user's own is not for tests.
     environment = {**os.environ, MARK: folder.name, "RAY_AUTH_MODE": "disabled"}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True
-        )
-    cluster = RayCluster(port, head_port, folder, process)
+    cluster = RayCluster(port, head_port, folder, _launch(command, folder, environment))
     try:
-        _await(cluster)
+        for tries in range(START_TRIES):
+            try:
+                _await(cluster)
+                break
+            except RuntimeError:
+                if tries + 1 == START_TRIES:
+                    raise
+                kill_group(cluster.process)
+                end(folder.name)
+                cluster.process = _launch(command, folder, environment)
         yield cluster
     finally:
-        kill_group(process)
+        kill_group(cluster.process)
         end(folder.name)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _launch(
+    command: list[str], folder: Path, environment: dict[str, str]
+) -> subprocess.Popen[bytes]:
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            command, stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True
+        )
 
 
 @contextlib.contextmanager
