@@ -13,16 +13,13 @@ from importlib import import_module
 from benchmarks import page
 from benchmarks.measure import keep, machine, show
 
-# Run by their names alone: no quiet machine has run them to be kept for the page yet.
-UNKEPT = ("carrying", "brokered", "fed", "million", "databases", "scaling")
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join((*page.ORDER, *UNKEPT)))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(page.ORDER))
     parser.add_argument("--quick", action="store_true", help="see that the programs work")
     chosen = parser.parse_args()
-    if unknown := set(chosen.names) - {*page.ORDER, *UNKEPT}:
+    if unknown := set(chosen.names) - set(page.ORDER):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
     for name in chosen.names or page.ORDER:
         described = machine()

@@ -23,6 +23,12 @@ ORDER = (
     "upload",
     "wildlife",
     "longvideo",
+    "brokered",
+    "fed",
+    "million",
+    "databases",
+    "carrying",
+    "scaling",
 )
 
 INTRODUCTION = """\
