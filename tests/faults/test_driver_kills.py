@@ -56,6 +56,8 @@ OF_THE_RUN = [
     ("grange.storage.local:LocalStore.clean", 1),
     ("grange.runs.driving:finish", 1),
 ]
+# What stands after a step stands before the next one too, but for what is done between.
+AFTER = pytest.param("after", marks=pytest.mark.faults)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +71,7 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         return outputs(scene.out)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", ["before", AFTER])
 @pytest.mark.parametrize(("step", "number"), [*BEFORE_THE_RUN_IS_WHOLE, *OF_THE_RUN], ids=str)
 def test_a_run_goes_on_after_a_kill(
     scene: Scene, control: dict[str, bytes], step: str, number: int, when: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from grange.client.connection import Connection
@@ -59,7 +60,11 @@ def test_outputs_that_shrink_on_their_way_fail_their_attempt(tmp_path: Path) -> 
         outputs.append(Output(name, 100, "0" * 64, 0))
     done = Outcome(1, 1, OutcomeState.DONE, outputs=tuple(outputs))
 
-    [told] = asyncio.run(_ended(Route(JOB, local, Way.SERVER, carries_logs=False), done, tmp_path))
+    route = Route(JOB, local, Way.SERVER, carries_logs=False)
+    # In a thread: where a browser was driven before, this one has a loop already.
+    with ThreadPoolExecutor(1) as other:
+        ended = other.submit(lambda: asyncio.run(_ended(route, done, tmp_path)))
+        [told] = ended.result(2 * PATIENCE_SECONDS)
 
     assert OutcomeState.FAILED is told.state
     assert told.failure is not None

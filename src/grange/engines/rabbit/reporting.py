@@ -41,8 +41,9 @@ class Reporter:
         Raises:
             BrokerUnreachable: Nobody knows whether it came there.
         """
-        said: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._taken.setdefault(run, {})[message] = said
+        waiting = self._taken.setdefault(run, {})
+        # A message that comes twice is told of once, and both that took it hear of that.
+        said = waiting.setdefault(message, asyncio.get_running_loop().create_future())
         await asyncio.wait({said}, timeout=COMPANY_SECONDS)
         if not said.done() and message in self._taken.get(run, ()):
             await self._report(run, ())

@@ -208,6 +208,8 @@ class Reach:
             came = joining.join(order.address, order.needs, order.workers)
         except GrangeError as error:
             came = error
+        except Exception as error:  # noqa: BLE001  # a line keeps to itself what nobody takes
+            came = EngineError(f"The Ray cluster can't be joined: {error!r}")
         with self._lock:
             wanted = not self._closed and line is self._line
             if wanted:
