@@ -131,6 +131,7 @@ def test_an_upload_survives_a_kill_at_every_step(start: Start) -> None:
     assert ["folder.created"] == outages.actions()
 
 
+@pytest.mark.faults
 def test_an_archive_survives_a_kill_at_every_step(start: Start) -> None:
     """Unpacked once more after each, its files are there once; deleted, nothing is left."""
     outages = start(OF_AN_ARCHIVE, driven=False)
@@ -184,6 +185,7 @@ def test_a_run_survives_a_kill_at_every_step(start: Start) -> None:
     assert ["run.submitted"] == outages.actions()
 
 
+@pytest.mark.faults
 def test_what_people_do_to_a_run_survives_a_kill_at_every_step(start: Start) -> None:
     """Paused, called off, opened again, ended and deleted: each holds, whoever dies on the way."""
     outages = start(OF_A_CHANGE)
