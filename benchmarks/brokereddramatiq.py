@@ -20,7 +20,7 @@ URL = "BENCHMARK_BROKER"
 TALLY = "BENCHMARK_TALLY"
 PROCESSES = 2
 PATIENCE_SECONDS = 120.0
-# What was found to be quickest for tasks so short: the eight threads that it has by itself wait for
+# What was found to be quicker for tasks so short: the eight threads that it has by itself wait for
 # each other in each process, and one with two messages ahead waits for the broker.
 THREADS = 1
 PREFETCH = 64
