@@ -8,6 +8,7 @@ import pytest
 
 from grange.core.tasks import Batch, OutcomeState
 from grange.engines import make_engine
+from grange.engines.local import CARE_SECONDS
 from grange.errors import EngineError, WorkerStartFailed
 from tests.engines.rig import Rig, is_alive, pids, states, wait_for
 
@@ -176,6 +177,38 @@ def test_abandoning_part_of_a_batch_spares_the_rest(rig: Rig) -> None:
     assert states(outcomes.values()) == {OutcomeState.DONE}
     assert before == pids(engine)
     assert not [task for task in rest[::2] if (rig.folder / f"ran-{task.path}").exists()]
+
+
+def test_a_task_abandoned_before_it_was_begun_can_be_given_to_the_same_worker(rig: Rig) -> None:
+    """As another attempt, which that worker is not killed for: its outcome comes."""
+    engine = rig.engine(workers=1)
+    rig.warm_up(engine)
+    gate, begun = rig.folder / "gate", rig.folder / "begun"
+    until_open = f"""
+        import os, time
+        open({str(begun)!r} + part.item.path, "w").close()
+        while not os.path.exists({str(gate)!r}):
+            time.sleep(0.01)
+        """
+    first, again = rig.task(until_open), rig.task(until_open)
+    engine.publish(Batch(rig.job(), (first, again)))
+    rig.turn_until(engine, rig.folder.joinpath(f"begun{first.path}").exists)
+    before = pids(engine)
+    engine.abandon([again.id])
+    gate.touch()
+    rig.wait(engine, {first.id})
+
+    gate.unlink()
+    again.epoch += 1
+    engine.publish(Batch(rig.job(), (again,)))
+    rig.turn_until(engine, rig.folder.joinpath(f"begun{again.path}").exists)
+    # Long enough to be looked at.
+    assert [] == engine.collect(3 * CARE_SECONDS)
+    gate.touch()
+
+    outcome = rig.wait(engine, {again.id})[again.id]
+    assert (OutcomeState.DONE, 2) == (outcome.state, outcome.epoch)
+    assert before == pids(engine)
 
 
 def test_a_task_over_its_time_is_killed_with_all_it_started(rig: Rig) -> None:

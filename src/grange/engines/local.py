@@ -266,7 +266,7 @@ class LocalEngine(Engine):
     def _stop_dropped(self, worker: WorkerProcess) -> bool:
         if not worker.at_dropped():
             return False
-        self._end(worker)
+        self._spare(worker, self._end(worker)[1])
         self._leave(worker)
         return True
 
@@ -278,8 +278,10 @@ class LocalEngine(Engine):
         if now - reading.begun < held[0].timeout_seconds + GRACE_SECONDS:
             return False
         reading, late = self._end(worker)
-        if late is not None:
-            self._outcomes.append(endings.timed_out(worker, late, reading))
+        if late is held:
+            self._outcomes.append(endings.timed_out(worker, held, reading))
+        else:
+            self._spare(worker, late)
         self._leave(worker)
         return True
 
@@ -303,10 +305,13 @@ class LocalEngine(Engine):
 
     def _retire(self, worker: WorkerProcess) -> None:
         """A worker that was silent has told what it had ended; others may have the rest by now."""
-        _, held = self._end(worker)
+        self._spare(worker, self._end(worker)[1])
+        self._leave(worker)
+
+    def _spare(self, worker: WorkerProcess, held: tuple[Job, Task] | None) -> None:
+        """What a worker was at when it was killed for something else: that is no attempt."""
         if held is not None:
             self._outcomes.append(_returned(worker, held[1]))
-        self._leave(worker)
 
     def _end(self, worker: WorkerProcess) -> tuple[Reading, tuple[Job, Task] | None]:
         """Kill a worker. Says what it was at, and has not answered."""

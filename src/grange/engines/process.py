@@ -69,7 +69,9 @@ class WorkerProcess:
         self._batches = 0
         self._stuck_at = IDLE
         self._average_seconds: float | None = None
+        # What it was sent, may not have noticed that it is called back, and nobody wants.
         self._dropped: set[int] = set()
+        self._dropped_from = 0
         self._killed = False
         self._seen_busy = 0.0
         self._used_ticks = 0
@@ -101,7 +103,7 @@ class WorkerProcess:
     @property
     def appetite(self) -> int:
         """How many more tasks are to be sent: none behind a long one, a second helping of short."""
-        if not self.ready or self.was_silent or self._stuck_at != IDLE:
+        if not self.ready or self.was_silent or self._stuck_at != IDLE or self.at_dropped():
             return 0
         window = self.window
         if window == 1:
@@ -122,6 +124,9 @@ class WorkerProcess:
         self._batches += 1
         for one in tasks:
             self.held[one[1].id] = one
+        if self._dropped:
+            # Another attempt at a task is wanted, whatever became of the one before.
+            self._dropped.difference_update(self.held)
         self.channel.post({"batch": self._batches, "job": job, "tasks": messages})
 
     def answered(self, outcome: Outcome) -> tuple[Job, Task] | None:
@@ -147,11 +152,20 @@ class WorkerProcess:
         for task in tasks:
             del self.held[task]
         self._dropped.update(tasks)
+        self._dropped_from = self._batches
         self.register.recall(self._batches)
 
     def at_dropped(self) -> bool:
         """Whether it is at a task that nobody wants."""
-        return bool(self._dropped) and self.register.read().task in self._dropped
+        if not self._dropped:
+            return False
+        has_heard = self.register.heard() >= self._dropped_from
+        if self.register.read().task in self._dropped:
+            return True
+        if has_heard:
+            # It begins none of them any more.
+            self._dropped.clear()
+        return False
 
     # ---- giving back
 
