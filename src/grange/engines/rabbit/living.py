@@ -27,6 +27,8 @@ class Living:
         self._names = names
         self._known: OrderedDict[str, float] = OrderedDict()
         self._line: Line | None = None
+        # What was asked and not answered yet: so there is one line for it, however long it takes.
+        self._asked: dict[tuple[Session, str], asyncio.Future[int | None]] = {}
         self._turn = asyncio.Lock()
 
     def heard(self, run: str, *, lives: bool) -> None:
@@ -71,12 +73,34 @@ class Living:
                 return 0
 
     async def _listeners(self, session: Session, run: str) -> int | None:
+        asked = self._asked.get((session, run))
+        if asked is None:
+            asked = asyncio.ensure_future(self._ask(session, run))
+            self._asked[session, run] = asked
+            asked.add_done_callback(lambda done: self._answered(session, run, done))
+        # One that is late goes on: to break it off is to end its line in the middle of an answer.
+        if not (await asyncio.wait({asked}, timeout=ANSWER_SECONDS))[0]:
+            raise TimeoutError
+        return asked.result()
+
+    def _answered(self, session: Session, run: str, done: asyncio.Future[int | None]) -> None:
+        del self._asked[session, run]
+        # If it came too late for whoever asked, it is not news any more.
+        if not done.cancelled():
+            done.exception()
+
+    async def _ask(self, session: Session, run: str) -> int | None:
         line, self._line = self._line, None
         if line is None or line.session is not session:
             line = await session.line(frail=True)
-        asking = line.listeners(self._names.outcomes(run))
-        found = await asyncio.wait_for(asking, ANSWER_SECONDS)
-        if found is not None:
-            # One that has heard of no such queue has ended by that.
-            self._line = line
+        found = await line.listeners(self._names.outcomes(run))
+        if found is None:
+            return None  # A line that has heard of no such queue has ended by that.
+        await self._keep(line)
         return found
+
+    async def _keep(self, line: Line) -> None:
+        """Have it for the next question; one is enough."""
+        before, self._line = self._line, line
+        if before is not None:
+            await before.close()
