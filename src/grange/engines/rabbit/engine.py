@@ -27,6 +27,7 @@ from grange.engines.rabbit.holdings import Holdings
 from grange.engines.rabbit.messages import Abandon, pack_tasks, unpack_beat, unpack_report
 from grange.engines.rabbit.names import BEAT_SECONDS, REPORTS_AT_ONCE, Names, address
 from grange.engines.rabbit.sizing import Sizing
+from grange.engines.rabbit.unsaid import ABANDON_AT_ONCE
 from grange.engines.rabbit.vetting import is_sound
 from grange.errors import BrokerMessageInvalid, EngineError, ExtraMissing, ProtocolMismatch
 
@@ -49,8 +50,6 @@ MOST_COMPANY = 256
 # once it would be in the way of what comes next.
 SETTLE_SECONDS = 0.1
 MOST_UNSETTLED = REPORTS_AT_ONCE // 4
-# Attempts named in one message to stations.
-ABANDON_AT_ONCE = 5000
 # So many different complaints of one run go into the log.
 MOST_TOLD = 100
 

@@ -27,6 +27,7 @@ from grange.engines.rabbit.messages import Control, Shapes, pack_control, unpack
 from grange.engines.rabbit.names import ALL, Address, Names
 from grange.engines.rabbit.speakers import Speakers
 from grange.engines.rabbit.stations import Stations
+from grange.engines.rabbit.unsaid import Unsaid
 from grange.engines.rabbit.wire import Wire
 from grange.errors import EngineError
 
@@ -76,6 +77,7 @@ class Hub:
         self._token = new_id()
         self._wires: dict[str, Wire] = {}
         self._taken: dict[str, float] = {}
+        self._unsaid = Unsaid()
         self._shapes: set[str] = set()
         self._declared: set[str] = set()
         self._busy: set[asyncio.Task[None]] = set()
@@ -121,7 +123,7 @@ class Hub:
         return latest
 
     def say(self, control: Control) -> None:
-        """Tell all stations, if they can be told."""
+        """Tell all stations: now, or when the broker is back."""
         self._call(self._say, control)
 
     def close(self, run: str, *, forget: bool) -> None:
@@ -190,6 +192,8 @@ class Hub:
             *(wire.build(session, self._beats, wiped=wiped) for wire in self._wires.values()),
         )
         await line.post(self._announcement(), self.names.control, "")
+        while (control := self._unsaid.take()) is not None:
+            await self._say_on(line, control)
         self._line = line
 
     async def _remove_deaf(self, session: Session) -> None:
@@ -269,7 +273,17 @@ class Hub:
             self._spawn(wire.look())
 
     def _say(self, control: Control) -> None:
-        self._tell(pack_control(control))
+        if self._line is None:
+            self._unsaid.keep(control)
+        else:
+            self._spawn(self._say_on(self._line, control))
+
+    async def _say_on(self, line: Line, control: Control) -> None:
+        try:
+            await line.post(pack_control(control), self.names.control, "")
+        except EngineError:
+            self._unsaid.keep(control)
+            raise
 
     def _tell(self, body: bytes) -> None:
         if self._line is not None:
