@@ -18,7 +18,7 @@ from grange.engines.rabbit.messages import Abandon
 from grange.engines.rabbit.names import Names, address
 from grange.errors import BrokerRefused, BrokerUnreachable
 from tests.brokers import Broker
-from tests.engines.rabbit.stand import PATIENCE_SECONDS, Scene, publish, until, wait
+from tests.engines.rabbit.stand import PATIENCE_SECONDS, Scene, Station, publish, until, wait
 from tests.services import PASSWORD, USER
 
 
@@ -134,6 +134,8 @@ def test_what_a_dead_station_had_leaves_room_for_others(
     tasks = scene.tasks(4)
     publish(engine, tasks)
     until(lambda: len(greedy.held) == len(tasks), engine)
+    # What the broker has not heard of yet would go to another one.
+    until(lambda: not greedy.intake._subscriptions["c1"]._open, engine)
     scene.station(slots=1, busy=True)
     assert 0 == engine.room()
 
@@ -141,6 +143,53 @@ def test_what_a_dead_station_had_leaves_room_for_others(
     until(engine.room, engine)
 
     assert {task.id for task in tasks} == set(engine._holdings._out)
+
+
+def test_a_station_that_was_not_told_finds_out_that_a_run_is_over(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds of it is given up in a while; what it holds of others, it keeps."""
+    for name, seconds in (("KNOWN", 0.1), ("OVER", 0.5)):
+        monkeypatch.setattr(f"grange.engines.rabbit.living.{name}_SECONDS", seconds)
+    monkeypatch.setattr("grange.engines.rabbit.intake.DOUBT_SECONDS", 0.1)
+    over, engine, station = scene.engine("over"), scene.engine(), scene.station(busy=True)
+    (unwanted,), (wanted,) = scene.tasks(), scene.tasks()
+    publish(over, (unwanted,), "over")
+    publish(engine, (wanted,))
+    until(lambda: {unwanted.id, wanted.id} == set(station.held), engine)
+
+    over.forget()
+    over.close()
+    until(lambda: _abandoned(station), engine)
+    del station.held[unwanted.id]
+    engine.collect(1.5)
+
+    assert {Abandon("over", ((unwanted.id, 1),))} == _abandoned(station)
+    assert station.done(wanted)
+
+
+def test_what_is_abandoned_while_the_broker_is_away_is_said_when_it_is_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when no beat would remind the driver of it."""
+    monkeypatch.setattr("grange.engines.rabbit.link.FIRST_PAUSE_SECONDS", 2.0)
+    engine, station = scene.engine(), scene.station(busy=True)
+    (task,) = scene.tasks()
+    publish(engine, (task,))
+    until(lambda: station.held, engine)
+    station.held.clear()
+    hub = engine._hub
+    assert hub is not None
+    session = hub._link.session
+    assert session is not None
+
+    hub._call(session.fail, BrokerUnreachable("It is cut off."))
+    until(lambda: hub.health.state == "down", engine)
+    engine.abandon([task.id])
+    assert hub.health.state == "down"
+    until(lambda: _abandoned(station), engine)
+
+    assert {Abandon("run1", ((task.id, 1),))} == _abandoned(station)
 
 
 def test_a_link_ends_also_while_it_closes_a_connection(
@@ -169,6 +218,11 @@ def test_a_link_ends_also_while_it_closes_a_connection(
         return keeping.done()
 
     assert asyncio.run(end())
+
+
+def _abandoned(station: Station) -> set[Abandon]:
+    """What the station was told to give up."""
+    return {one for one in station.controls if isinstance(one, Abandon)}
 
 
 def _reason(engine: RabbitEngine) -> str:

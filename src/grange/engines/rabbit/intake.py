@@ -49,6 +49,8 @@ REMEMBERED = 100_000
 # A worker that doesn't understand the server looks again after this: it may have been brought
 # to the same version.
 MISMATCH_SECONDS = 60.0
+# Whether a run is over of which nobody hears anything is asked no more often than this.
+DOUBT_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -135,6 +137,7 @@ class Intake:
         self._abandoned: OrderedDict[tuple[str, int, int], None] = OrderedDict()
         self._reporter = Reporter(station, self.session, self._names)
         self._living = Living(self._names)
+        self._doubted: set[str] = set()
         self._mismatch_until = 0.0
         self._passing: Line | None = None
         self._busy: set[asyncio.Task[None]] = set()
@@ -212,9 +215,16 @@ class Intake:
         slots: int,
         about: Mapping[str, JSON] | None = None,
     ) -> None:
-        """Say what the station holds of a run, or without one how it is. Lost while away."""
+        """Say what the station holds of a run, or without one how it is. Lost while away.
+
+        Of a run that is over, which the station may have missed, it is given up in a while.
+        """
         if self._passing is None:
             return
+        if held and not self._living.knows(run) and run not in self._doubted:
+            self._doubted.add(run)
+            asyncio.get_running_loop().call_later(DOUBT_SECONDS, self._doubted.discard, run)
+            self._spawn(self._doubt(run, tuple((one.task, one.epoch) for one in held)))
         beat = Beat(self.station, self.session, time.time(), slots, tuple(held), dict(about or {}))
         try:
             await self._passing.post(pack_beat(beat), self._names.beats, run or ALL)
@@ -288,13 +298,25 @@ class Intake:
             log.warning("%s", error)
             return
         if isinstance(control, Abandon):
-            for attempt in control.attempts:
-                self._abandoned[control.run, *attempt] = None
-            while len(self._abandoned) > REMEMBERED:
-                self._abandoned.popitem(last=False)
-        elif isinstance(control, Shapes):
+            self._abandon(control)
+            return
+        if isinstance(control, Shapes):
             self._spawn(self._learn(control))
         self._on_control(control)
+
+    def _abandon(self, unwanted: Abandon) -> None:
+        for attempt in unwanted.attempts:
+            self._abandoned[unwanted.run, *attempt] = None
+        while len(self._abandoned) > REMEMBERED:
+            self._abandoned.popitem(last=False)
+        self._on_control(unwanted)
+
+    async def _doubt(self, run: str, attempts: tuple[tuple[int, int], ...]) -> None:
+        """Give these up if their run is over: nobody is left who would say so."""
+        session = self._link.session
+        if session is not None and await self._living.is_over(session, run):
+            log.info("run %s is over: %d of its tasks are given up", run, len(attempts))
+            self._abandon(Abandon(run, attempts))
 
     async def _learn(self, control: Shapes) -> None:
         self._shapes.update(control.shapes)
@@ -363,7 +385,7 @@ class Intake:
         if not taken:
             # The run is over: nobody will ever read what comes of this.
             attempts = tuple((task.id, task.epoch) for task in delivery.batch.tasks)
-            self._on_control(Abandon(run, attempts))
+            self._abandon(Abandon(run, attempts))
 
     def _give_back(self, batch: Batch, message: Incoming) -> None:
         """Another station may have begun this: these attempts are over, new ones take over.

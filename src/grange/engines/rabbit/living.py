@@ -12,6 +12,9 @@ from grange.engines.rabbit.names import Names
 
 # A run of which something was heard within this is not asked about again.
 KNOWN_SECONDS = 30.0
+# What is held of a run is given up when its queue has been missing for so long: a broker that has
+# lost its disk has none of them until drivers are back.
+OVER_SECONDS = 60.0
 _REMEMBERED = 1000
 
 
@@ -26,6 +29,7 @@ class Living:
         """Know of none yet."""
         self._names = names
         self._known: OrderedDict[str, float] = OrderedDict()
+        self._missing: OrderedDict[str, float] = OrderedDict()  # runs without a queue, since when
         self._line: Line | None = None
         # What was asked and not answered yet: so there is one line for it, however long it takes.
         self._asked: dict[tuple[Session, str], asyncio.Future[int | None]] = {}
@@ -35,6 +39,7 @@ class Living:
         """Something said to its driver has come there, or could not."""
         self._known.pop(run, None)
         if lives:
+            self._missing.pop(run, None)
             self._known[run] = time.monotonic()
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
@@ -59,6 +64,21 @@ class Living:
                 found = True  # A queue that is slow is there; and not asked at once again.
             self.heard(run, lives=found)
             return found
+
+    async def is_over(self, session: Session, run: str) -> bool:
+        """Whether nobody has waited for it for long, so that what is held of it is for nothing.
+
+        To be asked now and then while something is held.
+
+        Raises:
+            BrokerUnreachable: The session has ended.
+        """
+        if await self.lives(session, run):
+            return False
+        since = self._missing.setdefault(run, time.monotonic())
+        if len(self._missing) > _REMEMBERED:
+            self._missing.popitem(last=False)
+        return time.monotonic() - since >= OVER_SECONDS
 
     async def listeners(self, session: Session, run: str) -> int:
         """How many drivers listen to what comes of it.
