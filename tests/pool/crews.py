@@ -10,7 +10,7 @@ from grange.db import Database
 from grange.pool.access import SharedAddress
 from grange.pool.models import EngineAccess, Facts, Joined, Worker
 from grange.pool.service import Workers
-from tests.accounts.sites import Site
+from tests.accounts.sites import Clock, Site
 
 HERE = Place(address="192.0.2.7", agent="grange")
 ADDRESS = "amqp://all:shared@broker.example/"
@@ -24,6 +24,7 @@ class Crew:
         self.database = database
         self.site = Site(database)
         self.clock = self.site.clock
+        self.steady = Clock()
         self.access = access or SharedAddress(ADDRESS)
         self.workers = self.process()
         self.admin = self.site.admin()
@@ -36,6 +37,7 @@ class Crew:
             self.access,
             address=lambda: SERVER,
             clock=self.clock,
+            steady=self.steady,
         )
 
     def token(self, **options: Any) -> str:

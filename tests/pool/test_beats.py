@@ -180,13 +180,48 @@ def test_a_name_belongs_to_one(crew: Crew) -> None:
 def test_what_is_long_gone_is_removed(crew: Crew) -> None:
     """A machine that was not heard of for months has no credentials any longer, and goes."""
     crew.joined()
-    crew.clock.forward(days=91)
+    for days in (91, 1):
+        crew.workers.sweep()
+        crew.clock.forward(days=days)
+        crew.steady.forward(days=days)
+    crew.workers.sweep()
+    crew.steady.forward(days=1)
     crew.workers.sweep()
     assert [] == crew.workers.all()
     crew.clock.forward(days=31)
     crew.workers.sweep()
     with crew.database.read() as connection:
         assert [] == connection.execute(workers.select()).all()
+
+
+def test_a_clock_that_is_wrong_removes_no_worker(crew: Crew) -> None:
+    """Who says nothing for months by the clock alone stays: a process waits for it in its time."""
+    worker, _ = crew.joined()
+    crew.clock.forward(days=91)
+    crew.workers.sweep()
+    crew.steady.forward(seconds=600)
+    crew.workers.sweep()
+    assert [worker.id] == [one.id for one in crew.workers.all()]
+
+    # It is set right before the worker is missed, and some months later it is wrong again.
+    for days in (-91, 91):
+        crew.clock.forward(days=days)
+        crew.workers.sweep()
+        crew.steady.forward(days=1 if days < 0 else 0)
+    crew.workers.sweep()
+    assert [worker.id] == [one.id for one in crew.workers.all()]
+
+
+def test_a_worker_that_is_heard_under_a_wrong_clock_stays(crew: Crew) -> None:
+    """However long it is wrong."""
+    worker, _ = crew.joined()
+    crew.clock.forward(days=91)
+    crew.workers.sweep()
+    _beat(crew, worker)
+    crew.steady.forward(days=1)
+    crew.workers.sweep()
+
+    assert [worker.id] == [one.id for one in crew.workers.all()]
 
 
 def _beat(crew: Crew, worker: Worker, **said: Any) -> None:

@@ -30,6 +30,7 @@ class Basis:
         address: Callable[[], str] = lambda: "",
         probes: Callable[[], Sequence[Probe]] = lambda: (),
         clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
         """Wire the parts.
 
@@ -41,6 +42,7 @@ class Basis:
                 of its certificate where workers are to believe that one.
             probes: The files by which a worker finds out which folders it shares.
             clock: Tells the time.
+            steady: Tells how time passes, whatever anybody does to the clock.
         """
         self._database = database
         self._accounts = accounts
@@ -48,9 +50,12 @@ class Basis:
         self._address = address
         self._probes = probes
         self._clock = clock
+        self._steady = steady
         self._beats = Beats(database)
         self._trusted: dict[str, tuple[Worker, float]] = {}
         self._revoke_at = 0.0
+        # Workers that were long gone when they were looked at, since when of `steady`.
+        self._gone: dict[str, float] = {}
         # What keeps machines from joining, as far as it is known.
         self.trouble: EngineError | None = None
 

@@ -170,13 +170,27 @@ def forgotten(connection: Connection, removed: Collection[str]) -> None:
     connection.execute(update(workers).where(workers.c.id.in_(removed)).values(known_to_engine=0))
 
 
-def sweep(connection: Connection, *, removed: float, gone: float, now: float) -> None:
-    """Remove those last seen before `gone`, and delete those removed before `removed`."""
-    lost = _HERE & (workers.c.seen_at < gone)
-    values = {"state": str(WorkerState.REMOVED), "removed_at": now}
-    connection.execute(update(workers).where(lost).values(values))
+def sweep(connection: Connection, *, removed: float) -> None:
+    """Delete those that were removed before then."""
     over = ~_HERE & (workers.c.removed_at < removed) & (workers.c.known_to_engine == 0)
     connection.execute(delete(workers).where(over))
+
+
+def unseen(connection: Connection, before: float) -> list[str]:
+    """Those that were last seen before then."""
+    query = select(workers.c.id).where(_HERE & (workers.c.seen_at < before))
+    return list(connection.execute(query).scalars())
+
+
+def remove_unseen(
+    connection: Connection, some: Sequence[str], before: float, *, now: float
+) -> None:
+    """Remove those of these that were last seen before then."""
+    lost = _HERE & (workers.c.seen_at < before) & (workers.c.id == bindparam("b_worker"))
+    values = {"state": str(WorkerState.REMOVED), "removed_at": now}
+    if some:
+        given = [{"b_worker": worker} for worker in some]
+        connection.execute(update(workers).where(lost).values(values), given)
 
 
 def _free_name(connection: Connection, wanted: str) -> str:

@@ -18,6 +18,9 @@ DAY_SECONDS = 86_400.0
 # For so long people see what became of a machine that is gone, and is one removed kept.
 GONE_KEPT_SECONDS = 90 * DAY_SECONDS
 REMOVED_KEPT_SECONDS = 30 * DAY_SECONDS
+# Before a machine is removed that by the clock is gone for so long, this very process has waited
+# so long for a sign of it: a clock that is wrong takes no machine away.
+WATCHED_SECONDS = DAY_SECONDS / 4
 # An engine that did not answer is left alone for so long: nobody waits for it again and again.
 AWAY_SECONDS = 60.0
 
@@ -101,17 +104,24 @@ class Workers(Joining):
 
         def work(connection: Connection) -> list[str]:
             tokens.sweep(connection, now=now)
-            rows.sweep(
-                connection,
-                removed=now - REMOVED_KEPT_SECONDS,
-                gone=now - GONE_KEPT_SECONDS,
-                now=now,
-            )
+            rows.sweep(connection, removed=now - REMOVED_KEPT_SECONDS)
+            before = now - GONE_KEPT_SECONDS
+            watched = self._watched(rows.unseen(connection, before))
+            rows.remove_unseen(connection, watched, before, now=now)
             return rows.to_forget(connection)
 
         self._revoke(self._database.transact(work))
         if self.trouble:
             self.examine()
+
+    def _watched(self, gone: Sequence[str]) -> list[str]:
+        """Of those that are gone now, the ones that have been for a while, whatever the clock says.
+
+        It may be done again after a transaction that failed.
+        """
+        steady = self._steady()
+        self._gone = {worker: self._gone.get(worker, steady) for worker in gone}
+        return [one for one, since in self._gone.items() if steady - since >= WATCHED_SECONDS]
 
     def close(self) -> None:
         """Write down the beats that this process alone knows of."""
