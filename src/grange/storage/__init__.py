@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Final
 from grange.errors import StoreError
 from grange.storage.base import Store, Stored
 from grange.storage.files import digest_file, seal
-from grange.storage.paths import check_path, display_path, file_uri, uri_key, uri_path
+from grange.storage.paths import (
+    check_path,
+    display_path,
+    file_uri,
+    uri_key,
+    uri_name,
+    uri_path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +34,7 @@ __all__ = [
     "open_store",
     "seal",
     "uri_key",
+    "uri_name",
     "uri_path",
 ]
 

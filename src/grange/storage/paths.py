@@ -83,16 +83,21 @@ def file_uri(path: Path) -> str:
 
 def uri_path(uri: str) -> Path:
     """The path that `file_uri` was given."""
+    return Path(uri_name(uri))
+
+
+def uri_name(uri: str) -> str:
+    """The same as text, for who needs no `Path` of it: to make one costs as much as to open it."""
     scheme, _, rest = uri.partition("://")
     host, separator, path = rest.partition("/")
     if scheme.lower() != "file" or not separator or host not in {"", "localhost"}:
         raise StorePathRefused(f"{uri!r} is not the URI of a file on this machine.")
     if "%" not in path and path.isascii():
-        return Path("/" + path)
+        return "/" + path
     name = unquote_to_bytes("/" + path)
     if b"\0" in name:
         raise _refused(uri, "holds a NUL character")
-    return Path(os.fsdecode(name))
+    return os.fsdecode(name)
 
 
 def uri_key(uri: str) -> str:

@@ -14,7 +14,7 @@ from typing import Self
 
 from grange.core.tasks import Task
 from grange.errors import InputChanged, InputMissing, InputUnreadable, TaskError
-from grange.storage import uri_path
+from grange.storage import uri_name
 from grange.storage.s3urls import is_s3
 from grange.worker.fetching import Fetcher, fetcher_in
 
@@ -40,11 +40,17 @@ class Input:
         self._digest = task.sha256
         self._thread: threading.Thread | None = None
         self._error: OSError | None = None
-        with ExitStack() as holding:
-            self.path = self._here(holding, fetcher)
-            self._name = os.fspath(self.path)
+        self._holding: ExitStack | None = None
+        if is_s3(task.uri):
+            with ExitStack() as holding:
+                self.path = self._fetched(holding, fetcher)
+                self._name = os.fspath(self.path)
+                self._open()
+                self._holding = holding.pop_all()
+        else:
+            self._name = uri_name(task.uri)
+            self.path = Path(self._name)
             self._open()
-            self._holding = holding.pop_all()
 
     def __enter__(self) -> Self:
         """Use it."""
@@ -56,7 +62,8 @@ class Input:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._holding.close()
+        if self._holding is not None:
+            self._holding.close()
 
     def wait(self) -> str | None:
         """The sha256 of its bytes, once it is known; None when they can't be read."""
@@ -94,10 +101,8 @@ class Input:
             if self._thread is None:
                 os.close(descriptor)
 
-    def _here(self, holding: ExitStack, fetcher: Fetcher | None) -> Path:
+    def _fetched(self, holding: ExitStack, fetcher: Fetcher | None) -> Path:
         task = self._task
-        if not is_s3(task.uri):
-            return uri_path(task.uri)
         fetcher = fetcher or fetcher_in("")
         held = holding.enter_context(fetcher.fetch(task.uri, task.size, task.mtime_ns))
         if task.sha256 not in {None, held.sha256}:

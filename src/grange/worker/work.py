@@ -9,7 +9,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from grange.core.tasks import Job, Task, own_token, part_token, staging_token
@@ -27,11 +27,15 @@ MOST_COUNTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who this worker is: a name for people, a mark for what it starts, a folder of its own."""
+    """Who this worker is: a name for people, a mark for what it starts, a folder of its own.
+
+    `station` is the one that has started it, if one has: so its environment says.
+    """
 
     name: str
     marker: str
     folder: Path
+    station: str = field(default_factory=lambda: os.environ.get(STATION_MARKER, ""))
 
 
 class TaskWork:
@@ -48,10 +52,9 @@ class TaskWork:
         self._identity = identity
         self._output: Path | None = None
         self._scratch: Path | None = None
-        self._kept = Kept(Path(job.kept), job.kept_bytes) if job.kept else None
-        station = os.environ.get(STATION_MARKER)
+        token, station = self.token, identity.station
         # Where it is staged until it is done: other machines may have been given it, too.
-        self._own = own_token(self.token, station) if station else self.token
+        self._own = own_token(token, station) if station else token
         self._stretch = (0.0, 1.0)
         self.peak_bytes = 0
         self.counts: defaultdict[str, float] = defaultdict(float)
@@ -98,7 +101,7 @@ class TaskWork:
     def marker(self) -> dict[str, str]:
         """What stray processes are found by."""
         marks = {MARKER: self._identity.marker}
-        station = os.environ.get(STATION_MARKER)
+        station = self._identity.station
         return marks | {STATION_MARKER: station} if station else marks
 
     def progress(self, fraction: float) -> None:
@@ -112,12 +115,19 @@ class TaskWork:
 
     def known(self, key: str) -> bytes | None:
         """Look it up in the site's home."""
-        return None if self._kept is None else self._kept.known(key)
+        kept = self._kept()
+        return None if kept is None else kept.known(key)
 
     def keep(self, key: str, data: bytes) -> None:
         """Keep it in the site's home."""
-        if self._kept is not None:
-            self._kept.keep(key, data)
+        kept = self._kept()
+        if kept is not None:
+            kept.keep(key, data)
+
+    def _kept(self) -> Kept | None:
+        # Most tasks ask for nothing of it.
+        job = self._job
+        return Kept(Path(job.kept), job.kept_bytes) if job.kept else None
 
     def count(self, name: str, amount: float = 1.0) -> None:
         """Add it up; it goes with the outcome.
