@@ -13,6 +13,7 @@ from grange.core.tasks import Batch, Job, Outcome, OutcomeState, Task, TaskKind
 from grange.engines import make_engine
 from grange.engines.rabbit.engine import RabbitEngine
 from grange.engines.rabbit.intake import Intake
+from grange.engines.rabbit.living import Over
 from grange.engines.rabbit.messages import Control, Held, Shapes
 from grange.errors import EngineError
 
@@ -29,7 +30,7 @@ class Station:
     ) -> None:
         self.held: dict[int, tuple[Job, Task]] = {}
         self.batches: list[Batch] = []
-        self.controls: list[Control] = []
+        self.controls: list[Control | Over] = []
         self.busy = busy  # whether it holds tasks instead of answering
         self.wanted = slots
         self._slots = slots
@@ -84,7 +85,7 @@ class Station:
             except EngineError:
                 await asyncio.sleep(0.05)
 
-    def _told(self, control: Control) -> None:
+    def _told(self, control: Control | Over) -> None:
         self.controls.append(control)
         if isinstance(control, Shapes):
             self._wake.set()

@@ -14,6 +14,7 @@ from grange.core.tasks import OutcomeState
 from grange.engines.rabbit.engine import RabbitEngine
 from grange.engines.rabbit.line import Line
 from grange.engines.rabbit.link import Link, Session
+from grange.engines.rabbit.living import Over
 from grange.engines.rabbit.messages import Abandon
 from grange.engines.rabbit.names import Names, address
 from grange.errors import BrokerRefused, BrokerUnreachable
@@ -148,7 +149,7 @@ def test_what_a_dead_station_had_leaves_room_for_others(
 def test_a_station_that_was_not_told_finds_out_that_a_run_is_over(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What it holds of it is given up in a while; what it holds of others, it keeps."""
+    """It hears so in a while, and nothing of the kind about others."""
     for name, seconds in (("KNOWN", 0.1), ("OVER", 0.5)):
         monkeypatch.setattr(f"grange.engines.rabbit.living.{name}_SECONDS", seconds)
     monkeypatch.setattr("grange.engines.rabbit.intake.DOUBT_SECONDS", 0.1)
@@ -160,11 +161,11 @@ def test_a_station_that_was_not_told_finds_out_that_a_run_is_over(
 
     over.forget()
     over.close()
-    until(lambda: _abandoned(station), engine)
+    until(lambda: _over(station), engine)
     del station.held[unwanted.id]
     engine.collect(1.5)
 
-    assert {Abandon("over", ((unwanted.id, 1),))} == _abandoned(station)
+    assert {Over("over")} == _over(station)
     assert station.done(wanted)
 
 
@@ -223,6 +224,11 @@ def test_a_link_ends_also_while_it_closes_a_connection(
 def _abandoned(station: Station) -> set[Abandon]:
     """What the station was told to give up."""
     return {one for one in station.controls if isinstance(one, Abandon)}
+
+
+def _over(station: Station) -> set[Over]:
+    """Of which runs the station has heard that they are over."""
+    return {one for one in station.controls if isinstance(one, Over)}
 
 
 def _reason(engine: RabbitEngine) -> str:

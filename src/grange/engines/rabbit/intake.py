@@ -20,7 +20,7 @@ from grange.core.tasks import JSON, Batch, Outcome, OutcomeState
 from grange.engines.base import Health
 from grange.engines.rabbit.line import Incoming, Line
 from grange.engines.rabbit.link import Link, Session
-from grange.engines.rabbit.living import Living
+from grange.engines.rabbit.living import Living, Over
 from grange.engines.rabbit.messages import (
     Abandon,
     Beat,
@@ -111,7 +111,7 @@ class Intake:
         site: str,
         station: str,
         serves: Callable[[str], bool],
-        on_control: Callable[[Control], None] = lambda _: None,
+        on_control: Callable[[Control | Over], None] = lambda _: None,
         on_health: Callable[[Health], None] = lambda _: None,
     ) -> None:
         """Prepare. `serves` says whether this station can do tasks of a shape.
@@ -217,14 +217,14 @@ class Intake:
     ) -> None:
         """Say what the station holds of a run, or without one how it is. Lost while away.
 
-        Of a run that is over, which the station may have missed, it is given up in a while.
+        Of a run that is over, which the station may have missed, it hears so in a while.
         """
         if self._passing is None:
             return
         if held and not self._living.knows(run) and run not in self._doubted:
             self._doubted.add(run)
             asyncio.get_running_loop().call_later(DOUBT_SECONDS, self._doubted.discard, run)
-            self._spawn(self._doubt(run, tuple((one.task, one.epoch) for one in held)))
+            self._spawn(self._doubt(run))
         beat = Beat(self.station, self.session, time.time(), slots, tuple(held), dict(about or {}))
         try:
             await self._passing.post(pack_beat(beat), self._names.beats, run or ALL)
@@ -311,12 +311,12 @@ class Intake:
             self._abandoned.popitem(last=False)
         self._on_control(unwanted)
 
-    async def _doubt(self, run: str, attempts: tuple[tuple[int, int], ...]) -> None:
-        """Give these up if their run is over: nobody is left who would say so."""
+    async def _doubt(self, run: str) -> None:
+        """See whether a run is over: nobody is left who would say so."""
         session = self._link.session
         if session is not None and await self._living.is_over(session, run):
-            log.info("run %s is over: %d of its tasks are given up", run, len(attempts))
-            self._abandon(Abandon(run, attempts))
+            log.info("run %s is over: what is held of it is given up", run)
+            self._on_control(Over(run))
 
     async def _learn(self, control: Shapes) -> None:
         self._shapes.update(control.shapes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
+from dataclasses import dataclass
 
 from grange.engines.rabbit.line import Line
 from grange.engines.rabbit.link import ANSWER_SECONDS, Session
@@ -16,6 +17,13 @@ KNOWN_SECONDS = 30.0
 # lost its disk has none of them until drivers are back.
 OVER_SECONDS = 60.0
 _REMEMBERED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """Nobody will ever read what comes of this run: it is over, and its driver has gone."""
+
+    run: str
 
 
 class Living:
