@@ -98,6 +98,8 @@ def test_a_page_is_an_index_away(full: Database, sight: Sight, wanted: RunFilter
             if statement.startswith("SELECT"):
                 plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
                 plans += [line.detail for line in plan]
+    # The list of a statement's numbers is read once, and as a whole.
+    plans = [line for line in plans if "LIST" not in line and "json_each" not in line]
     assert plans
     for line in plans:
         assert "INDEX" in line or "PRIMARY KEY" in line

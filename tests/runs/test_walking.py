@@ -76,6 +76,8 @@ def test_no_page_looks_at_all_items(tmp_path: Path) -> None:
                 line.detail
                 for statement, values in statements
                 for line in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+                # The page's own numbers, which come as a list.
+                if "json_each" not in line.detail
             ]
 
     assert any("items USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)" in line for line in plans)

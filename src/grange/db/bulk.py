@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -19,10 +20,14 @@ from sqlalchemy import (
     Insert,
     Integer,
     Select,
+    String,
     TextClause,
     Update,
     bindparam,
+    text,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine
 
 from grange.db.base import JSONText
@@ -66,18 +71,20 @@ class _Listed(TextClause):
 
     inherit_cache = False
 
+    def __init__(self, column: Column[Any], numbers: Collection[int]) -> None:
+        self.column, self.listed = column, _listed(numbers)
+        super().__init__(f"{_name(column)} IN ({self.listed or 'NULL'})")
+
 
 def among(column: Column[Any], numbers: Collection[int]) -> ColumnElement[bool] | TextClause:
     """The condition that a column of whole numbers is one of these.
 
-    Many numbers stand in the statement itself: nothing but digits can. One
-    does not, so that the statement is the same the next time.
+    Many numbers stand in the statement itself: nothing but digits can. On SQLite they
+    are one value, and so is a single number everywhere: the statement is the same the next time.
     """
     if len(numbers) == 1:
         return column == next(iter(numbers))
-    name = f"{column.table.name}.{column.name}"
-    listed = ",".join([str(int(number)) for number in numbers]) or "NULL"
-    return _Listed(f"{name} IN ({listed})")
+    return _Listed(column, numbers)
 
 
 class Chosen:
@@ -92,6 +99,7 @@ class Chosen:
         self._statement = statement
         self._column = column
         self._one = statement.where(column == bindparam("one"))
+        self._many = statement.where(text(_given(column, ":many")))
 
     def execute(
         self, connection: Connection, numbers: Collection[int], **values: object
@@ -99,6 +107,8 @@ class Chosen:
         """Execute it for the rows of these numbers, with these values."""
         if len(numbers) == 1:
             return connection.execute(self._one, {**values, "one": next(iter(numbers))})
+        if connection.dialect.name == "sqlite" and _TAKES_LISTS:
+            return connection.execute(self._many, {**values, "many": f"[{_listed(numbers)}]"})
         statement = self._statement.where(among(self._column, numbers))
         return connection.execute(statement, values or None)
 
@@ -121,7 +131,34 @@ def execute_many(
         connection.execute(statement, [dict(zip(names, row, strict=True)) for row in rows])
 
 
+def _name(column: Column[Any]) -> str:
+    return f"{column.table.name}.{column.name}"
+
+
+def _listed(numbers: Collection[int]) -> str:
+    return ",".join([str(int(number)) for number in numbers])
+
+
 # ---- SQLite
+
+# Each connection keeps its last hundreds of statements, prepared. One of a thousand numbers takes
+# 100 KB, so that they took more than all pages in memory. Older ones may not know JSON.
+_TAKES_LISTS = sqlite3.sqlite_version_info >= (3, 38)
+
+
+def _given(column: Column[Any], value: str) -> str:
+    """The condition that a column is one of the numbers of a value, which is a list in JSON."""
+    given = f"SELECT value FROM json_each({value})"  # noqa: S608  # a place for a value, not one
+    return f"{_name(column)} IN ({given})"
+
+
+def _as_value(condition: _Listed, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401  # as SQLAlchemy calls it
+    listed = bindparam(None, f"[{condition.listed}]", String(), unique=True)
+    return _given(condition.column, compiler.process(listed, **options))
+
+
+if _TAKES_LISTS:
+    compiles(_Listed, "sqlite")(_as_value)
 
 
 def _one_by_one(

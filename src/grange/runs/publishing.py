@@ -203,7 +203,7 @@ def _write_done(connection: Connection, done: Sequence[int], now: float) -> None
     for start in range(0, len(done), CHUNK):
         connection.execute(
             update(items)
-            .where(items.c.id.in_(done[start : start + CHUNK]))
+            .where(among(items.c.id, done[start : start + CHUNK]))
             .values(state=str(ItemState.DONE), token=None, ended_at=now)
         )
 
@@ -237,7 +237,7 @@ def _again(database: Database, driven: Driven, gone: Sequence[Publication]) -> N
         mine = sorted(_held(connection, gone))
         connection.execute(
             update(items)
-            .where(items.c.id.in_(mine))
+            .where(among(items.c.id, mine))
             .values(state=str(ItemState.WAITING), token=None, work_key=None, ended_at=None)
         )
         _no_outputs(connection, mine)
@@ -247,4 +247,4 @@ def _again(database: Database, driven: Driven, gone: Sequence[Publication]) -> N
 
 
 def _no_outputs(connection: Connection, of: Sequence[int]) -> None:
-    connection.execute(outputs.delete().where(outputs.c.item.in_(of)))
+    connection.execute(outputs.delete().where(among(outputs.c.item, of)))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, func, or_, select
 from grange.core.ids import looks_like_id
 from grange.core.resources import needs_from_json
 from grange.core.states import ItemState, RunState
-from grange.db import Database
+from grange.db import Database, among
 from grange.errors import RunNotFound, UsageError
 from grange.runs.driver import is_working, words
 from grange.runs.models import AttemptView, Counts, FailureGroup, ItemView, RunView
@@ -219,7 +219,7 @@ def outputs_of(connection: Connection, rows: Any) -> dict[int, tuple[dict[str, A
     found: dict[int, list[dict[str, Any]]] = {}
     ids = [row.id for row in rows]
     for start in range(0, len(ids), PAGE):
-        query = select(outputs).where(outputs.c.item.in_(ids[start : start + PAGE]))
+        query = select(outputs).where(among(outputs.c.item, ids[start : start + PAGE]))
         for one in connection.execute(query.order_by(outputs.c.item, outputs.c.number)):
             record = {"path": one.path, "size": one.size, "sha256": one.sha256}
             found.setdefault(one.item, []).append(record)

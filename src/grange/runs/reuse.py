@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select
 
 from grange.core.states import ItemState
 from grange.core.tasks import JSON, Output
+from grange.db import among
 from grange.errors import StoreError
 from grange.runs.driven import Driven
 from grange.runs.keys import work_key
@@ -138,7 +139,7 @@ def _with_outputs(connection: Connection, matches: dict[int, Record]) -> dict[in
     if not matches:
         return {}
     ids = {earlier.id for earlier in matches.values()}
-    query = select(outputs).where(outputs.c.item.in_(ids))
+    query = select(outputs).where(among(outputs.c.item, ids))
     files: dict[int, list[Output]] = {}
     for one in connection.execute(query.order_by(outputs.c.item, outputs.c.number)):
         files.setdefault(one.item, []).append(Output(one.path, one.size, one.sha256, one.mtime_ns))
