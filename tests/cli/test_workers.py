@@ -60,6 +60,15 @@ def site(
     return server
 
 
+def test_who_has_no_workers_yet_is_told_how_to_get_one(grange: Grange, home: Path) -> None:
+    """No bare headings over nothing: what to do next."""
+    for what in ("list", "tokens"):
+        said = grange("workers", what)
+        assert (0, 1) == (said.returncode, len(said.stdout.splitlines()))
+        assert "grange workers token" in said.stdout
+        assert "" == grange("workers", what, "--json").stdout
+
+
 def test_the_printed_line_lets_a_machine_join(site: Serving, grange: Grange) -> None:
     """What `token` prints is a command to paste; the words about it go beside it."""
     made = grange("workers", "token", "--expires", "1h", "--label", "gpu")

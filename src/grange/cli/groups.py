@@ -31,6 +31,9 @@ def list_groups(json: Json = False) -> None:
         for one in found:
             terminal.put_json(answer_record(one))
         return
+    if not found:
+        terminal.put("No groups yet. Make one: grange groups make NAME")
+        return
     terminal.put_table(
         ("group", "members", "id"),
         (

@@ -34,6 +34,9 @@ def list_tokens(user: Whose = None, json: Json = False) -> None:
         for one in found:
             terminal.put_json(answer_record(one))
         return
+    if not found:
+        terminal.put("No tokens yet. Make one: grange tokens make NAME")
+        return
     terminal.put_table(("name", "may", "state", "until", "used", "id"), map(_row, found))
 
 

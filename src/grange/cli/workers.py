@@ -39,7 +39,8 @@ def list_workers(json: Json = False) -> None:
         _put_records(found)
         return
     if not found:
-        terminal.say("No machine has joined yet. Make a token: grange workers token")
+        terminal.put("No machine has joined yet. Make a token: grange workers token")
+        return
     headings = ("worker", "state", "slots", "does", "per min", "cpu", "memory", "labels", "seen")
     now = time.time()
     rows = [row(worker, now) for worker in found]
@@ -124,6 +125,9 @@ def list_tokens(json: Json = False) -> None:
 
         for one in found:
             terminal.put_json(answer_record(one))
+        return
+    if not found:
+        terminal.put("No token is open. Make one: grange workers token")
         return
     rows = [
         (one.id, words.moment(one.expires_at), f"{one.used}/{one.uses}", ", ".join(one.labels))
