@@ -15,8 +15,8 @@ PIPELINE = str(Path(__file__).with_name("parts.py"))
 WATCH = ("watch", PIPELINE, "in", "--out", "out", "--json", "--once", "--settle", "0.1")
 
 STEPS = [
-    ("before", "grange.runs.growing:open_run", 1),
-    ("after", "grange.runs.growing:open_run", 1),
+    ("before", "grange.runs.reopening:open_run", 1),
+    ("after", "grange.runs.reopening:open_run", 1),
     ("before", "grange.runs.growing:_drop_outdated", 1),
     ("after", "grange.storage.local:LocalStore.delete_tree", 1),
     ("before", "grange.runs.growing:grow", 1),
@@ -68,7 +68,7 @@ def test_a_killed_watch_goes_on(
 def test_a_watch_that_was_killed_at_its_very_beginning_goes_on(scene: Scene) -> None:
     """A run that has no item yet is gone on with."""
     scene.fill(TEXTS)
-    killed = scene.run(*WATCH, fault="driver:after:grange.runs.growing:open_run:1:SIGKILL")
+    killed = scene.run(*WATCH, fault="driver:after:grange.runs.reopening:open_run:1:SIGKILL")
     assert -signal.SIGKILL == killed.returncode, killed.stderr
 
     again = scene.run(*WATCH)

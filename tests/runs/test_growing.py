@@ -24,7 +24,7 @@ from grange.core.states import ItemState, RunState
 from grange.core.tasks import Failure, Outcome, OutcomeState, Task
 from grange.db import Database, open_database, prepare
 from grange.errors import OutputInUse, RunBusy
-from grange.runs import driving, growing, outcomes, queries, walking
+from grange.runs import driving, growing, outcomes, queries, reopening, walking
 from grange.runs.driven import Driven
 from grange.runs.growing import Arrival, Grown
 from grange.runs.manifest import write_manifests
@@ -37,7 +37,7 @@ class GrowingHand(Hand):
     """Drives a run that grows, step by step."""
 
     def open(self, out: Path, **changes: object) -> Driven:
-        return self.take(growing.open_run(self.database, spec_of(out, **changes)))
+        return self.take(reopening.open_run(self.database, spec_of(out, **changes)))
 
     def grow(self, *arrivals: Arrival) -> Grown:
         grown = growing.grow(self.database, self.driven, self.grip, arrivals, now=time.time())
@@ -254,9 +254,9 @@ def test_another_request_does_not_go_on_with_it(hand: GrowingHand, tmp_path: Pat
     other = spec_of(tmp_path / "out", inputs={"inbox": ["/elsewhere"]})
 
     with pytest.raises(OutputInUse):
-        growing.open_run(hand.database, other)
+        reopening.open_run(hand.database, other)
     with pytest.raises(RunBusy):
-        growing.open_run(hand.database, spec_of(tmp_path / "out"))
+        reopening.open_run(hand.database, spec_of(tmp_path / "out"))
 
 
 def test_who_lost_the_run_adds_nothing_to_it(hand: GrowingHand, tmp_path: Path) -> None:

@@ -1,42 +1,34 @@
-"""A run that grows: opened again for what has come since, and given items while it is driven.
+"""A run that grows: it is given items while it is driven.
 
-Each arrival is written in one transaction with its first task, so that no part of
-the ledger is looked through again: what one costs does not depend on how many were
-before it.
+Each arrival is written in one transaction with its first task: no part of the ledger
+is looked through again, and what one costs does not depend on how many were before it.
 """
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from grange.core.ids import new_id
-from grange.core.states import ITEM_RENEWS, RUN_GROWS, ItemState, RunState, TaskState, move
-from grange.db import Database, Duplicate, among
-from grange.errors import RunBusy, StoreError, TransitionIllegal
+from grange.core.states import ITEM_RENEWS, ItemState, TaskState
+from grange.db import Database, among
+from grange.errors import RunBusy
 from grange.runs import planning, submission
 from grange.runs.driven import Driven
-from grange.runs.driver import is_working, this_driver, words
 from grange.runs.driving import Grip
-from grange.runs.keys import out_key, request_key, weight
+from grange.runs.keys import weight
 from grange.runs.manifest import published_path
-from grange.runs.models import RUN_FILE, NewItem, RunSpec
+from grange.runs.models import NewItem
 from grange.runs.planning import CHUNK, Plan
 from grange.runs.queries import PAGE
 from grange.runs.tables import Record, items, outputs, runs, tasks
-from grange.storage import open_store, uri_key
+from grange.storage import uri_key
 
 # Of these failures the input is to blame that was not there to be read: once it is, it is
 # worth another try, though nothing about the file has changed.
 ABSENT = frozenset({"input.missing", "input.unreadable"})
-
-# run.json is a few thousand bytes.
-_MOST_RUN_FILE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,36 +76,15 @@ class _Change:
     reused: int = 0
 
 
-def open_run(database: Database, spec: RunSpec) -> int:
-    """The number of the run of this request: the unfinished one, the ended one, or a new one.
-
-    An ended run goes on as long as its results are where they were: another output
-    folder under the same name is begun anew. One that was called off is not gone on with.
-
-    Raises:
-        OutputInUse: An unfinished run of another request writes to the same place.
-        RunBusy: Somebody works on it.
-        TransitionIllegal: It is being called off, and nobody has brought that to its end.
-    """
-    key = request_key(spec)
-    ended = _ended(database, spec, key)
-    try:
-        return database.transact(lambda connection: _open(connection, spec, key, ended))
-    except Duplicate:
-        # Another process was faster with the same output folder: its run is there now.
-        return database.transact(lambda connection: _open(connection, spec, key, ended))
-
-
 def known_items(database: Database, number: int) -> Iterator[Known]:
     """What the run has already, in no order that means anything; streams."""
-    columns = (items.c.id, items.c.path, items.c.size, items.c.mtime_ns, items.c.state)
+    of = items.c
+    columns = (of.id, of.path, of.size, of.mtime_ns, of.state, of.failure_code)
     last = 0
     while True:
-        query = select(*columns, items.c.failure_code).where(
-            items.c.run == number, items.c.id > last
-        )
+        query = select(*columns).where(of.run == number, of.id > last)
         with database.read() as connection:
-            rows = connection.execute(query.order_by(items.c.id).limit(PAGE)).all()
+            rows = connection.execute(query.order_by(of.id).limit(PAGE)).all()
         if not rows:
             return
         last = rows[-1].id
@@ -147,75 +118,6 @@ def grow(
     )
     driven.bytes_total += change.size
     return growth.answer
-
-
-def _ended(database: Database, spec: RunSpec, key: str) -> int | None:
-    """The newest ended run of this request, if its results are still where it left them."""
-    query = (
-        select(runs.c.number, runs.c.id)
-        .where(
-            runs.c.function_key == spec.function_key,
-            runs.c.request_key == key,
-            runs.c.owner.is_(None),
-            runs.c.state.in_([str(one) for one in RUN_GROWS]),
-        )
-        .order_by(runs.c.created_at.desc(), runs.c.number.desc())
-        .limit(1)
-    )
-    with database.read() as connection:
-        row = connection.execute(query).first()
-    return row.number if row is not None and _account_of(spec.out) == row.id else None
-
-
-def _account_of(out: str) -> str | None:
-    """The run whose account lies in this place."""
-    try:
-        chunks = open_store(out).read(RUN_FILE, length=_MOST_RUN_FILE_BYTES)
-        found = json.loads(b"".join(chunks))["run"]
-    except (StoreError, ValueError, KeyError, TypeError):
-        return None
-    return found if isinstance(found, str) else None
-
-
-def _open(connection: Connection, spec: RunSpec, key: str, ended: int | None) -> int:
-    opened = submission.find_open(connection, spec, key)
-    if opened is not None:
-        return _go_on(connection, opened)
-    if ended is not None:
-        query = select(runs.c.state).where(runs.c.number == ended).with_for_update()
-        state = connection.execute(query).scalar()
-        if state is not None and RunState(state) in RUN_GROWS:
-            again = {"state": str(RunState.WAITING), "out_key": out_key(spec.out)}
-            mine = update(runs).where(runs.c.number == ended)
-            connection.execute(mine.values(finished_at=None, **again))
-            return ended
-    made = submission.insert_run(connection, spec, new_id(), key, this_driver())
-    _set_waiting(connection, made.number, RunState.SUBMITTING)
-    return made.number
-
-
-def _go_on(connection: Connection, row: Record) -> int:
-    if is_working(row.driver, row.driver_until, now=time.time()):
-        message = f"Run {row.id} is being worked on by {words(row.driver)}."
-        raise RunBusy(message, hint=f"Follow it: grange runs watch {row.id}")
-    state = RunState(row.state)
-    if state is RunState.CANCELLING:
-        raise TransitionIllegal(
-            f"Run {row.id} is being called off.", hint=f"End that: grange runs cancel {row.id}"
-        )
-    _set_waiting(connection, row.number, state)
-    number: int = row.number
-    return number
-
-
-def _set_waiting(connection: Connection, number: int, state: RunState) -> None:
-    if state is not RunState.WAITING:
-        state = move(state, RunState.WAITING)
-    connection.execute(
-        update(runs)
-        .where(runs.c.number == number)
-        .values(state=str(state), note="", driver=None, driver_until=None)
-    )
 
 
 def _drop_outdated(database: Database, driven: Driven, arrivals: Sequence[Arrival]) -> None:

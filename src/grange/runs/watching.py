@@ -14,7 +14,7 @@ from grange.core.tasks import Outcome, OutcomeState
 from grange.db import Database
 from grange.engines.base import Engine
 from grange.errors import GrangeError
-from grange.runs import closing, driving, growing, outcomes, queries
+from grange.runs import closing, driving, growing, outcomes, queries, reopening
 from grange.runs.dispatch import TURN_SECONDS, Dispatcher
 from grange.runs.driven import Driven
 from grange.runs.driving import Grip
@@ -63,8 +63,8 @@ class Watcher:
         self._logs = logs
 
     def open(self, spec: RunSpec) -> RunView:
-        """The run of this request: see `growing.open_run`."""
-        number = growing.open_run(self._database, spec)
+        """The run of this request: see `reopening.open_run`."""
+        number = reopening.open_run(self._database, spec)
         return queries.run_of_number(self._database, number)
 
     def known(self, run: RunView) -> Iterator[Known]:
