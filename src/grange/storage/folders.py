@@ -18,6 +18,8 @@ _RENAME_EXCHANGE = 2
 _OUT_OF_REACH = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 # Another process may delete the same tree at the same time.
 _REMOVE_TRIES = 3
+# Another process may clean up empty folders at the same time.
+_MAKE_TRIES = 5
 
 
 def flush_folder(folder: bytes) -> None:
@@ -35,6 +37,14 @@ def flush_folder(folder: bytes) -> None:
 
 def make_folders(folder: bytes) -> None:
     """Make a folder and those above it, durably. Those that are there are fine."""
+    for _ in range(_MAKE_TRIES - 1):
+        with suppress(FileNotFoundError):
+            _make_folders(folder)
+            return
+    _make_folders(folder)
+
+
+def _make_folders(folder: bytes) -> None:
     missing = []
     while not os.path.isdir(folder):
         missing.append(folder)

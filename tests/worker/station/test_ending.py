@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+import sys
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from grange.client.connection import Connection
 from grange.client.work import Work
 from grange.core.resources import Needs
-from grange.core.tasks import Job, Outcome, OutcomeState, Output, Task, TaskKind, staging_token
+from grange.core.tasks import (
+    Batch,
+    Job,
+    Outcome,
+    OutcomeState,
+    Output,
+    Task,
+    TaskKind,
+    staging_token,
+)
 from grange.engines.local import LocalEngine
+from grange.engines.strays import STATION_MARKER
 from grange.errors import GrangeError
 from grange.storage import file_uri, open_store
 from grange.worker.station.bench import Bench
@@ -22,8 +34,10 @@ from grange.worker.station.holding import Held, Holding, Phase
 from grange.worker.station.journal import Journal
 from grange.worker.station.routes import Route, Way
 from grange.worker.station.teller import Teller
+from tests.engines.rig import SCRIPTED
 
 PATIENCE_SECONDS = 20.0
+MARK = "mark"
 JOB = Job("run", "command", {}, "file:///elsewhere", "/elsewhere")
 
 
@@ -85,33 +99,80 @@ def test_a_bench_that_breaks_says_so() -> None:
     assert ["Too many open files" in error.message for error in failed] == [True]
 
 
-async def _ended(route: Route, outcome: Outcome, folder: Path) -> list[Outcome]:
-    """What is told of an attempt whose work is done, and which has to be carried away."""
-    told: list[Outcome] = []
-    heard = asyncio.Event()
+def test_what_is_dropped_in_the_middle_of_its_work_leaves_nothing_in_the_store(
+    tmp_path: Path,
+) -> None:
+    """Not even an empty folder: the run may be over, and nobody comes to tidy up."""
+    share = tmp_path / "store"
+    local = Job("run", str(SCRIPTED), {}, file_uri(share), str(tmp_path / "logs"))
+    route = Route(local, local, Way.MOUNT, carries_logs=False)
+    script = tmp_path / "script"
+    script.write_text("import time; (work.output / 'half').write_text('x'); time.sleep(600)")
+    task = Task(1, 1, TaskKind.PROCESS, "script", file_uri(script), script.stat().st_size)
+    task.mtime_ns = script.stat().st_mtime_ns
+
+    with ThreadPoolExecutor(1) as other:
+        dropped = other.submit(lambda: asyncio.run(_dropped(route, task, tmp_path)))
+        dropped.result(2 * PATIENCE_SECONDS)
+
+    assert [] == list(share.iterdir())
+
+
+@asynccontextmanager
+async def _ending(folder: Path, told: Callable[[Outcome], None]) -> AsyncIterator[Ending]:
+    """What ends attempts, from whose hands outcomes come."""
 
     async def publish(_run: str, outcomes: Collection[Outcome]) -> bool:
-        told.extend(outcomes)
-        heard.set()
+        for one in outcomes:
+            told(one)
         return True
 
-    journal, holding, errands = Journal(folder / "journal"), Holding(), Errands(print)
+    journal, errands = Journal(folder / "journal"), Errands(print)
     teller = Teller(publish, journal)
     with Connection("http://127.0.0.1:1") as nowhere:
-        ending = Ending(
+        yield Ending(
             "rack",
-            holding,
+            Holding(),
             errands,
-            carrier=Carrier(lambda: Work(nowhere), folder / "work"),
+            carrier=Carrier(lambda: Work(nowhere), folder / "work", MARK),
             journal=journal,
             teller=teller,
             watcher=Quiet(),
         )
-        held = Held(route, Task(1, 1, TaskKind.PROCESS), Needs(), Phase.WORKING, 0.0)
-        holding.add(held)
-        ending.carry(held, outcome)
-        await asyncio.wait_for(heard.wait(), PATIENCE_SECONDS)
         await teller.close()
         await errands.close()
     journal.close()
+
+
+async def _ended(route: Route, outcome: Outcome, folder: Path) -> list[Outcome]:
+    """What is told of an attempt whose work is done, and which has to be carried away."""
+    told: list[Outcome] = []
+    held = Held(route, Task(1, 1, TaskKind.PROCESS), Needs(), Phase.WORKING, 0.0)
+    async with _ending(folder, told.append) as ending:
+        ending._holding.add(held)
+        ending.carry(held, outcome)
+        await _until(lambda: told)
     return told
+
+
+async def _dropped(route: Route, task: Task, folder: Path) -> None:
+    """Have a worker begin an attempt, which nobody wants any more; wait for the end of that."""
+    command = ["env", f"{STATION_MARKER}={MARK}", sys.executable, "-m", "grange.worker"]
+    bench = Bench(LocalEngine(command, workers=1), hear=lambda _: None, fail=lambda _: None)
+    bench.start()
+    held = Held(route, task, Needs(), Phase.WORKING, 0.0)
+    staged = Path(route.local.store.removeprefix("file://"), ".grange", "staging")
+    async with _ending(folder, lambda _: None) as ending:
+        ending._holding.add(held)
+        bench.publish(Batch(route.local, (task,)))
+        await _until(lambda: list(staged.glob("*/half")))
+        held.stopped = bench.abandon([task.id])
+        ending.drop(held)
+        await _until(lambda: not ending._errands._going)
+    bench.close()
+
+
+async def _until(true: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not true():  # noqa: ASYNC110  # files say nothing when they are there
+            await asyncio.sleep(0.01)

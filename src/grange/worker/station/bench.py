@@ -11,6 +11,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 
 from grange.core.tasks import Batch, Outcome
@@ -39,6 +41,18 @@ class Look:
     views: Sequence[WorkerView] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Abandon:
+    tasks: frozenset[int]
+    done: Future[None]
+
+    def fulfil(self) -> None:
+        """Nobody is at the tasks any more."""
+        # Whoever waited may have given that up.
+        if self.done.set_running_or_notify_cancel():
+            self.done.set_result(None)
+
+
 class Bench:
     """Every method may be called from any thread, and none waits for a process but `close`."""
 
@@ -57,8 +71,8 @@ class Bench:
         self._engine = engine
         self._hear = hear
         self._fail = fail
-        self._orders: deque[Batch | frozenset[int]] = deque()
-        self._closing = False
+        self._orders: deque[Batch | _Abandon] = deque()
+        self._closing = self._is_over = False
         self._look = Look()
         self._thread = threading.Thread(target=self._work, name="bench", daemon=True)
 
@@ -71,10 +85,17 @@ class Bench:
         self._orders.append(batch)
         self._engine.ring()
 
-    def abandon(self, tasks: Collection[int]) -> None:
-        """Stop these tasks; no outcome comes of them, unless it was under way already."""
-        self._orders.append(frozenset(tasks))
+    def abandon(self, tasks: Collection[int]) -> Future[None]:
+        """Stop these tasks; no outcome comes of them, unless it was under way already.
+
+        What is returned is done as soon as nobody is at them any more.
+        """
+        order = _Abandon(frozenset(tasks), Future())
+        self._orders.append(order)
         self._engine.ring()
+        if self._is_over:
+            self._let_go()
+        return order.done
 
     def look(self) -> Look:
         """What the workers do."""
@@ -106,6 +127,8 @@ class Bench:
             self._fail(EngineError(f"The worker processes can't be looked after: {error!r}."))
         finally:
             self._engine.close()
+            self._is_over = True
+            self._let_go()
 
     def _obey(self) -> None:
         while self._orders:
@@ -113,7 +136,16 @@ class Bench:
             if isinstance(order, Batch):
                 self._engine.publish(order)
             else:
-                self._engine.abandon(order)
+                self._engine.abandon(order.tasks)
+                order.fulfil()
+
+    def _let_go(self) -> None:
+        """All workers are gone, and with them what they were at."""
+        with suppress(IndexError):
+            while True:
+                order = self._orders.popleft()
+                if isinstance(order, _Abandon):
+                    order.fulfil()
 
     def _look_around(self) -> None:
         now = time.monotonic()

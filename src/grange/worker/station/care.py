@@ -8,9 +8,10 @@ import shutil
 import time
 from collections.abc import Callable, Collection
 
+from grange.core import sizes
 from grange.worker.station.home import Home
 from grange.worker.station.mounts import Mounts, Proof
-from grange.worker.station.words import Words, sizes
+from grange.worker.station.words import Words
 
 # With less room than this nothing new is taken; on a small disk with less than this share of it.
 LEAST_BYTES = 256 << 20
@@ -65,7 +66,7 @@ class Care:
         free = status.f_bavail * status.f_frsize
         least = min(LEAST_BYTES, LEAST_SHARE * status.f_blocks * status.f_frsize)
         if free < least:
-            self._fill(f"{sizes(free)} are free below {self._home.folder}.")
+            self._fill(f"{sizes.size(free)} are free below {self._home.folder}.")
         elif self._full and free >= _AGAIN * least and time.monotonic() >= self._full_until:
             self._full = False
             self._words.over(DISK, "there is room on the disk again: work is taken")

@@ -101,8 +101,7 @@ class Carrier:
 
     def cut_short(self, route: Route, attempts: Collection[tuple[int, int]]) -> None:
         """Remove what worker processes here have left that were ended in the middle of attempts."""
-        tokens = {own_token(staging_token(route.job.run, *one), self._mark) for one in attempts}
-        _discard(open_store(route.local.store), tokens | set(map(part_token, tokens)))
+        _remove(route, self._own(route, attempts))
 
     def tidy(self, route: Route, attempts: Collection[tuple[int, int]]) -> None:
         """Remove what attempts have left in a store that is shared, after the end of their run.
@@ -110,11 +109,13 @@ class Carrier:
         Whoever drove the run has tidied up there, but they came later.
         """
         if route.outputs is Way.MOUNT:
-            with suppress(StoreError):
-                store = open_store(route.local.store)
-                for task, epoch in attempts:
-                    store.discard(staging_token(route.job.run, task, epoch))
-                store.clean()
+            tokens = {staging_token(route.job.run, *one) for one in attempts}
+            _remove(route, tokens | self._own(route, attempts))
+
+    def _own(self, route: Route, attempts: Collection[tuple[int, int]]) -> set[str]:
+        """Where worker processes here stage what they are at."""
+        tokens = {own_token(staging_token(route.job.run, *one), self._mark) for one in attempts}
+        return tokens | set(map(part_token, tokens))
 
     def _hand_in(self, route: Route, token: str, folder: Path, outputs: Sequence[Output]) -> None:
         bucket: Store = open_store(route.job.store, work=self._staged)
@@ -124,6 +125,14 @@ class Carrier:
             shutil.move(folder / name, bucket.staging(token) / name)
         sealed = [Stored(one.path, one.size, one.sha256, one.mtime_ns) for one in outputs]
         bucket.hand_in(token, sealed)
+
+
+def _remove(route: Route, tokens: set[str]) -> None:
+    """Remove what is staged under these names; of a run that is over, nothing stays behind."""
+    store = open_store(route.local.store)
+    _discard(store, tokens)
+    with suppress(StoreError):
+        store.clean()
 
 
 def _discard(store: Store, tokens: set[str]) -> None:

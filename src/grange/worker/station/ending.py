@@ -230,4 +230,8 @@ class Ending:
                     self._carrier.cut_short(each[0].route, keys)
                 self._carrier.clear(each[0].route, keys)
 
+        # Whoever is at it could begin anew what is removed.
+        for held in some:
+            if held.stopped is not None:
+                await asyncio.wrap_future(held.stopped)
         await self._errands.blocking(clear)

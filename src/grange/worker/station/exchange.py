@@ -11,6 +11,7 @@ from grange.core.resources import Capacity, capacity_to_json, needs_of, serves
 from grange.core.tasks import Outcome
 from grange.engines.base import Health
 from grange.engines.rabbit.intake import Delivery, Intake
+from grange.engines.rabbit.living import Over
 from grange.engines.rabbit.messages import Abandon, Control, Drain, Shapes
 from grange.engines.rabbit.names import BEAT_SECONDS
 from grange.errors import BrokerUnreachable, EngineError, GrangeError
@@ -196,13 +197,15 @@ class Exchange:
             self._beat_now.set()
         self.ask()
 
-    def _heard(self, control: Control) -> None:
+    def _heard(self, control: Control | Over) -> None:
         if isinstance(control, Shapes):
             self.ask()
             self._beat_now.set()
         elif isinstance(control, Abandon) and self._works is not None:
             self._works.labour.abandon(control.run, control.attempts)
             self._works.teller.drop(control.run, control.attempts)
+        elif isinstance(control, Over) and self._works is not None:
+            self._works.end(control.run)
         elif isinstance(control, Drain) and control.station == self._papers.worker:
             self._drained()
 

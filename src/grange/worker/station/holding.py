@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from enum import StrEnum
@@ -42,6 +43,8 @@ class Held:
     is_mounted: bool = True
     # How long the work has taken, once it is done.
     spent_seconds: float = 0.0
+    # Done when nobody here is at it any more, if it was stopped.
+    stopped: Future[None] | None = None
 
     @property
     def run(self) -> str:

@@ -177,4 +177,4 @@ class Labour:
     def _stop(self, held: Held) -> None:
         self._gate.leave(held.task.id)
         if held.phase is Phase.WORKING and self._benches is not None:
-            self._benches.at(held.gpus).abandon([held.task.id])
+            held.stopped = self._benches.at(held.gpus).abandon([held.task.id])

@@ -12,10 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from grange.core import sizes
 from grange.core.resources import Capacity, Gpu, check_labels
 from grange.errors import UsageError
 from grange.worker.station.cgroups import limits
-from grange.worker.station.words import sizes
 
 # Of the memory so much is left to the system and to the station itself.
 _LEFT = 0.05
@@ -74,7 +74,7 @@ def doubts(capacity: Capacity) -> Iterator[str]:
         yield f"nvidia-smi names no GPU {', '.join(unseen)} here"
     limit = _memory_limit()
     if capacity.memory_bytes > limit:
-        yield f"no more than {sizes(limit)} of memory may be used here"
+        yield f"no more than {sizes.size(limit)} of memory may be used here"
 
 
 def available_cores() -> float:

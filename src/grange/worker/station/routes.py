@@ -65,8 +65,7 @@ class Routes:
         if known is not None:
             return known
         route = self._known[job.run] = self._find(job)
-        if not route.is_mounted:
-            self._keep(route)
+        self._keep(route)
         while len(self._known) > _KNOWN_JOBS:
             run, _ = self._known.popitem(last=False)
             self._doubted.pop(run, None)

@@ -24,12 +24,12 @@ class Teller:
         publish: Publish,
         journal: Journal,
         *,
-        over: Callable[[str, Collection[Outcome]], None] = lambda _run, _outcomes: None,
+        over: Callable[[str, Collection[tuple[int, int]]], None] = lambda _run, _attempts: None,
     ) -> None:
         """`publish` answers True when it is confirmed, False when the run is over.
 
-        It raises EngineError while the broker is away. `over` hears of outcomes that
-        nobody will ever read.
+        It raises EngineError while the broker is away. `over` hears of attempts of which
+        nobody will ever read anything.
         """
         self._over = over
         self._publish = publish
@@ -100,7 +100,7 @@ class Teller:
                         del waiting[attempt]
                 self._journal.settle(batch)
                 if not heard:
-                    self._over(run, batch.values())
+                    self._over(run, batch.keys())
         finally:
             del self._lines[run]
             if not self._waiting.get(run):

@@ -42,13 +42,3 @@ class Words:
         """It is as it should be again."""
         if self._troubles.pop(what, None) is not None:
             self._say(words)
-
-
-def sizes(size: int) -> str:
-    """Bytes for people."""
-    amount = float(size)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if amount < 1024:  # noqa: PLR2004  # a step of the units
-            return f"{amount:.0f} {unit}" if unit == "bytes" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"

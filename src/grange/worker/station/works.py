@@ -224,11 +224,18 @@ class Works:
         self.totals.bytes_out += size_bytes
         self._means.count.sent(size_bytes)
 
-    def _tidy(self, run: str, outcomes: Collection[Outcome]) -> None:
+    def end(self, run: str) -> None:
+        """Nobody will ever read what comes of this run: let go of all that is here of it."""
+        held = [one.key for one in self.holding if one.run == run]
+        untold = [(task, epoch) for of, task, epoch in self.teller.untold() if of == run]
+        self.labour.abandon(run, held)
+        self.teller.drop(run, untold)
+        self._tidy(run, [*held, *untold])
+
+    def _tidy(self, run: str, attempts: Collection[tuple[int, int]]) -> None:
         """Their run is over: nobody publishes what these have left beside its results."""
-        route = self.routes.known(run)
+        route = self.routes.known(run) or self.routes.kept(run)
         if route is not None:
-            attempts = [(one.task, one.epoch) for one in outcomes]
             tidy = self.errands.blocking(lambda: self._carrier.tidy(route, attempts))
             self.errands.go(tidy)
 
