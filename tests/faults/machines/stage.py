@@ -298,16 +298,22 @@ class Machines(Stage):
             assert time.monotonic() < deadline, f"{rows}\n{self.said()}"
             time.sleep(0.1)
         # Workers that come too late tidy up once they know that their run is over.
-        until(self._is_idle, "the end of what nobody waits for", seconds=seconds)
+        deadline = time.monotonic() + seconds
+        while at_work := self._at_work():
+            assert time.monotonic() < deadline, f"{at_work}\n{self.said()}"
+            time.sleep(0.1)
         until(self._is_tidy, "the end of what was staged", seconds=seconds)
 
-    def _is_idle(self) -> bool:
+    def _at_work(self) -> list[str]:
+        """What workers that are up say that they are at, or hold; in words."""
         answer = self.ask("GET", "/workers")
-        standing = answer.json()["items"] if answer is not None else []
-        here = [one for one in standing if one["name"] in self.staff]
-        return bool(here) and not any(
-            one["busy"] + one["held"] for one in here if one["presence"] == "up"
-        )
+        if answer is None:
+            return ["the server does not answer"]
+        return [
+            f"{one['name']} is at {one['busy']} and holds {one['held']}: {one['tasks']}"
+            for one in answer.json()["items"]
+            if one["name"] in self.staff and one["presence"] == "up" and one["busy"] + one["held"]
+        ]
 
     def _is_tidy(self) -> bool:
         return not any((run.out / ".grange").exists() for run in self.acknowledged)
