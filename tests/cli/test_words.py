@@ -13,7 +13,10 @@ from grange.cli import words
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2e9, "2.0 GB"), (3.2e15, "3,200.0 TB")],
+    [
+        *((0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (2e9, "2.0 GB"), (231e9, "231 GB")),
+        *((3.2e15, "3.2 PB"), (5e18, "5,000 PB")),
+    ],
 )
 def test_sizes_are_humane(count: float, text: str) -> None:
     """A size has three digits and a unit."""

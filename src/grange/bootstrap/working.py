@@ -196,12 +196,12 @@ def _metrics_url(server: str, port: int | None) -> str:
 
 
 def _words(capacity: Capacity) -> str:
-    from grange.worker.station.words import sizes
+    from grange.core import sizes
 
     parts = [
         f"{capacity.slots} slot{'s' if capacity.slots != 1 else ''}",
         f"{capacity.cores:g} core{'s' if capacity.cores != 1 else ''}",
-        sizes(capacity.memory_bytes),
+        sizes.size(capacity.memory_bytes),
     ]
     if capacity.gpus:
         parts.append(f"GPUs {', '.join(str(gpu.index) for gpu in capacity.gpus)}")

@@ -6,6 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from grange.core import sizes
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -13,16 +15,8 @@ _MINUTE = 60
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
 _SHORT_SECONDS = 10
-_STEP = 1000
 
-
-def size(count_bytes: float) -> str:
-    """`1.2 GB`."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count_bytes < _STEP:
-            return f"{count_bytes:.0f} B" if unit == "B" else f"{count_bytes:.1f} {unit}"
-        count_bytes /= _STEP
-    return f"{count_bytes:,.1f} TB"
+size = sizes.size
 
 
 def duration(seconds: float) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from grange.core import sizes
 from grange.errors import UsageError
 
 JSON = Any
@@ -292,11 +293,11 @@ def words(needs: Needs) -> str:
     """The needs, for people."""
     parts = [f"{needs.cores:g} core{'s' if needs.cores != 1 else ''}"]
     if needs.memory_bytes:
-        parts.append(f"{needs.memory_bytes / _GIB:.3g} GiB of memory")
+        parts.append(f"{sizes.size(needs.memory_bytes)} of memory")
     if needs.gpus:
         parts.append(f"{needs.gpus} GPU{'s' if needs.gpus != 1 else ''}")
     if needs.gpu_memory_bytes:
-        parts[-1] += f" with {needs.gpu_memory_bytes / _GIB:.3g} GiB"
+        parts[-1] += f" with {sizes.size(needs.gpu_memory_bytes)}"
     if needs.labels:
         label = "labels" if len(needs.labels) > 1 else "label"
         parts.append(f"the {label} {', '.join(needs.labels)}")

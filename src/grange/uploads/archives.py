@@ -16,11 +16,11 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from grange.core import sizes
 from grange.errors import ArchiveRefused, QuotaExceeded, StorePathRefused
 from grange.uploads import sniff, tars, zips
 from grange.uploads.folders import check_name
 from grange.uploads.members import MOST_MEMBERS, Member, Readable
-from grange.uploads.quotas import in_words
 
 # No real archive of files is packed tighter than this as a whole; below the bytes, no ratio counts.
 MOST_RATIO = 200
@@ -106,13 +106,13 @@ class Limits:
     def _check(self, where: str, size: int) -> None:
         if size > self.most_bytes:
             raise ArchiveRefused(
-                f"The archive unpacks to more than {in_words(self.most_bytes)}, {where}: "
+                f"The archive unpacks to more than {sizes.size(self.most_bytes)}, {where}: "
                 f"more than {MOST_RATIO} times what it is.",
                 hint="Send its files as they are.",
             )
         if size > self.left_bytes:
             raise QuotaExceeded(
-                f"The archive unpacks to more than the {in_words(self.left_bytes)} of your room "
+                f"The archive unpacks to more than the {sizes.size(self.left_bytes)} of your room "
                 f"that are left, {where}.",
                 hint="Delete folders that you no longer need, or ask for more room.",
             )

@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from grange.accounts.models import Actor
+from grange.core import sizes
 from grange.core.ids import looks_like_id
 from grange.db import Database
 from grange.errors import (
@@ -36,7 +37,6 @@ from grange.uploads.quotas import (
     check_files,
     check_room,
     check_unfinished,
-    in_words,
 )
 from grange.uploads.receiving import receive
 from grange.uploads.sniff import kind_of_file
@@ -177,8 +177,8 @@ class Pieces:
         free = status.f_bavail * status.f_frsize
         if size > free:
             raise StoreFull(
-                f"The server's disk has {in_words(free)} left, too little for "
-                f"{in_words(size)} more.",
+                f"The server's disk has {sizes.size(free)} left, too little for "
+                f"{sizes.size(size)} more.",
                 hint="Ask an administrator to free room.",
             )
 

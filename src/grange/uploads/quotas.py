@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, func, select
 
+from grange.core import sizes
 from grange.errors import QuotaExceeded
 from grange.uploads.tables import blobs, folders, uploads
 
 # Whoever takes room holds this lock, so that two never take the same.
 QUOTA_LOCK = "quota"
-KIB = 1024
 # What costs no bytes that count, but rows and entries on the disk. Several requests at once
 # may go past these by as much as each of them brings.
 MOST_FOLDERS = 10_000
@@ -51,8 +51,8 @@ def check_room(connection: Connection, owner: str, *, more_bytes: int, quota_byt
     left = max(0, quota_bytes - used_bytes(connection, owner))
     if more_bytes > left:
         raise QuotaExceeded(
-            f"{in_words(more_bytes)} more don't fit: {in_words(left)} of your "
-            f"{in_words(quota_bytes)} are left.",
+            f"{sizes.size(more_bytes)} more don't fit: {sizes.size(left)} of your "
+            f"{sizes.size(quota_bytes)} are left.",
             hint="Delete folders that you no longer need, or ask an administrator for more room.",
         )
 
@@ -100,13 +100,3 @@ def check_unfinished(connection: Connection, owner: str) -> None:
             f"{MOST_UNFINISHED:,} of your uploads are not finished, and there may be no more.",
             hint="Finish them or give them up; they expire after a week without progress.",
         )
-
-
-def in_words(size: int) -> str:
-    """A size as people say it."""
-    number = float(size)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if number < KIB:
-            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
-        number /= KIB
-    return f"{number:.1f} TiB"

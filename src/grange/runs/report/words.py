@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-_SIZES = ("B", "kB", "MB", "GB", "TB", "PB")
-_STEP = 1000
+from grange.core import sizes
+
 _TENS = 10
 # Up to here seconds are told with a decimal, beyond in two units.
 _MINUTE = 60
 _HOUR = 3600
 _DAY = 86400
+
+size = sizes.size
 
 
 def number(value: float) -> str:
@@ -21,16 +23,6 @@ def number(value: float) -> str:
 def plural(count: int, word: str) -> str:
     """A count and its noun: 1 item, 2 items."""
     return f"{number(count)} {word}" if count == 1 else f"{number(count)} {word}s"
-
-
-def size(count_bytes: float) -> str:
-    """A number of bytes: 1.4 MB."""
-    unit = 0
-    while count_bytes >= _STEP and unit < len(_SIZES) - 1:
-        count_bytes /= _STEP
-        unit += 1
-    digits = 1 if unit and count_bytes < 100 else 0  # noqa: PLR2004  # three digits say enough
-    return f"{count_bytes:.{digits}f} {_SIZES[unit]}"
 
 
 def duration(seconds: float) -> str:
