@@ -6,8 +6,8 @@ DEMO := demo
 BENCH := .benchmarks/venv
 MODELS := .testmodels
 
-# Two cores are enough for two test processes; a larger machine may take more: make test JOBS=8
-JOBS ?= 2
+# A third test process fills what two cores wait; a larger machine may take more: make test JOBS=12
+JOBS ?= 3
 
 .DEFAULT_GOAL := help
 
@@ -64,21 +64,28 @@ check: install ## Check style, types and who imports whom
 	$(BIN)/lint-imports
 
 .PHONY: test
-test: install ## Run all tests, with real databases where they are installed
-	$(BIN)/pytest -n $(JOBS) -m 'not ray and not faults and not long'
+test: install compiled ## Run all tests, with real databases where they are installed
+	@# Tests of a module stay together as long as possible, since they share servers.
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m 'not ray and not faults and not long'
+
+# Tests start thousands of processes. Where Python may keep nothing by itself, each would
+# compile all of Grange anew.
+.PHONY: compiled
+compiled: install
+	@$(BIN)/python -m compileall -q src
 
 .PHONY: test-ray
-test-ray: install ## Test the engine for Ray on a cluster of its own, which takes minutes
+test-ray: install compiled ## Test the engine for Ray on a cluster of its own, which takes minutes
 	@$(BIN)/pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt --editable '.[ray]'
 	$(BIN)/pytest -m ray
 
 .PHONY: test-faults
-test-faults: install ## Do every fault to a site of several machines, which takes long
+test-faults: install compiled ## Do every fault to a site of several machines, which takes long
 	$(BIN)/pytest -m faults --timeout 300
 
 .PHONY: test-long
-test-long: install ## Test what takes minutes each: a mirrored file system, benchmarks of scale
+test-long: install compiled ## Test what takes minutes each: a mirrored file system, benchmarks of scale
 	$(BIN)/pytest -m long --timeout 300
 
 # The seed of an earlier soak does the same things in the same order: make soak SEED=42
