@@ -17,6 +17,7 @@ from sqlalchemy import (
     Connection,
     CursorResult,
     Double,
+    Executable,
     Insert,
     Integer,
     Select,
@@ -94,12 +95,22 @@ class Chosen:
     what it costs to execute it. Values that change are named in it by `bindparam`.
     """
 
-    def __init__(self, statement: Select[Any] | Update, column: Column[Any]) -> None:
-        """Take the statement without its condition on that column."""
+    def __init__(
+        self,
+        statement: Select[Any] | Update,
+        column: Column[Any],
+        *,
+        within: Callable[[Any], Executable] = lambda chosen: chosen,
+    ) -> None:
+        """Take the statement without its condition on that column.
+
+        It may be part of another one: `within` makes that of it, an INSERT of a SELECT say.
+        """
         self._statement = statement
         self._column = column
-        self._one = statement.where(column == bindparam("one"))
-        self._many = statement.where(text(_given(column, ":many")))
+        self._within = within
+        self._one = within(statement.where(column == bindparam("one")))
+        self._many = within(statement.where(text(_given(column, ":many"))))
 
     def execute(
         self, connection: Connection, numbers: Collection[int], **values: object
@@ -109,7 +120,7 @@ class Chosen:
             return connection.execute(self._one, {**values, "one": next(iter(numbers))})
         if connection.dialect.name == "sqlite" and _TAKES_LISTS:
             return connection.execute(self._many, {**values, "many": f"[{_listed(numbers)}]"})
-        statement = self._statement.where(among(self._column, numbers))
+        statement = self._within(self._statement.where(among(self._column, numbers)))
         return connection.execute(statement, values or None)
 
 

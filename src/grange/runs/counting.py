@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, bindparam, update
 
 from grange.runs.tables import runs
+
+_ADD = (
+    update(runs)
+    .where(runs.c.number == bindparam("of_run"))
+    .values(
+        items_done=runs.c.items_done + bindparam("done"),
+        items_failed=runs.c.items_failed + bindparam("failed"),
+        items_cancelled=runs.c.items_cancelled + bindparam("cancelled"),
+        items_reused=runs.c.items_reused + bindparam("reused"),
+    )
+)
 
 
 def count(
@@ -17,12 +28,6 @@ def count(
     reused: int = 0,
 ) -> None:
     """Add to a run's counts, in the transaction that moves the items."""
-    changes = {
-        "items_done": done,
-        "items_failed": failed,
-        "items_cancelled": cancelled,
-        "items_reused": reused,
-    }
-    values = {name: runs.c[name] + change for name, change in changes.items() if change}
-    if values:
-        connection.execute(update(runs).where(runs.c.number == number).values(values))
+    more = {"done": done, "failed": failed, "cancelled": cancelled, "reused": reused}
+    if any(more.values()):
+        connection.execute(_ADD, {"of_run": number, **more})

@@ -247,14 +247,14 @@ class Dispatcher:
         if not came:
             return
         self._heard = True
-        checked = [self._check(outcome) for outcome in came]
+        checked = [one if one.failure is None else self._check(one) for one in came]
         now = time.time()
-        landing = sum(map(self._is_of_now, came))
+        landing = [one.task for one in came if self._is_of_now(one)]
         going_on = self._halted is None and self._driven.state is RunState.RUNNING
         # Whoever waits for what comes next is kept waiting for one commit, not for two.
-        wish = self._wish(now, landing=landing) if going_on else None
+        wish = self._wish(now, landing=len(landing)) if going_on else None
         answer = outcomes.conclude(self._database, self._driven, checked, now=now, wish=wish)
-        self._landed([outcome.task for outcome in came if self._is_of_now(outcome)])
+        self._landed(landing)
         self._next_look = 0.0
         if wish is not None and answer.drawn is not None:
             tasks, plan = claims.hold(self._driven, answer.drawn)
@@ -315,9 +315,10 @@ class Dispatcher:
         return claimed is not None and claimed.task.epoch <= outcome.epoch
 
     def _landed(self, ids: Iterable[int]) -> None:
+        flying, begun = self._driven.flying, self._driven.begun
         for number in ids:
-            self._driven.flying.pop(number, None)
-            self._driven.begun.discard(number)
+            flying.pop(number, None)
+            begun.discard(number)
 
     def _publish(self, publications: list[Publication]) -> None:
         if not publications:

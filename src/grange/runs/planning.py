@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, literal, select, update
+from sqlalchemy import (
+    Connection,
+    Double,
+    Insert,
+    Integer,
+    Select,
+    String,
+    bindparam,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from grange.core.states import ItemState, TaskState
 from grange.core.tasks import JSON, Task, TaskKind
-from grange.db import among
+from grange.db import Chosen, among
 from grange.runs.counting import count
 from grange.runs.driven import Claimed, Driven
 from grange.runs.reuse import Earlier, Reuse, find_reuse
@@ -33,6 +47,42 @@ PLANNED = (
     items.c.seconds,
 )
 
+_NEXT = (
+    select(*PLANNED)
+    .where(
+        items.c.run == bindparam("of_run"),
+        items.c.weight == bindparam("weighing"),
+        items.c.id > bindparam("after"),
+        items.c.state == ItemState.WAITING,
+    )
+    .order_by(items.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+_BEGUN = Chosen(update(items).values(state=str(ItemState.RUNNING)), items.c.id)
+_FIRST_TASKS = select(
+    items.c.run,
+    items.c.id,
+    bindparam("of_kind", type_=String),
+    literal(0),
+    literal(str(TaskState.RUNNING)),
+    items.c.weight,
+    literal(1),
+    bindparam("until", type_=Double),
+)
+
+
+def _insert_first(chosen: Select[Any]) -> Insert:
+    names = ["run", "item", "kind", "part", "state", "weight", "epoch", "lease_until"]
+    return insert(tasks).from_select(names, chosen)
+
+
+_CLAIM = Chosen(_FIRST_TASKS, items.c.id, within=_insert_first)
+_CLAIM_TELLING = Chosen(
+    _FIRST_TASKS,
+    items.c.id,
+    within=lambda chosen: _insert_first(chosen).returning(tasks.c.item, tasks.c.id),
+)
+
 
 @dataclass(slots=True)
 class Plan:
@@ -54,15 +104,13 @@ def next_items(connection: Connection, driven: Driven, limit: int) -> list[Recor
     while len(found) < limit and not cursor.at_end:
         if cursor.weight is not None:
             rows = connection.execute(
-                select(*PLANNED)
-                .where(
-                    items.c.run == driven.number,
-                    items.c.weight == cursor.weight,
-                    items.c.id > cursor.item,
-                    items.c.state == ItemState.WAITING,
-                )
-                .order_by(items.c.id)
-                .limit(limit - len(found))
+                _NEXT,
+                {
+                    "of_run": driven.number,
+                    "weighing": cursor.weight,
+                    "after": cursor.item,
+                    "most": limit - len(found),
+                },
             ).all()
             found.extend(rows)
             if rows:
@@ -91,8 +139,9 @@ def begin(
     claimed: list[Claimed] = []
     kind = first_kind(driven)
     for start in range(0, len(rows), CHUNK):
-        some = {row.id: row for row in rows[start : start + CHUNK]}
-        numbers = _insert_claimed(connection, kind, list(some), until)
+        some = rows[start : start + CHUNK]
+        ids = [row[0] for row in some]
+        numbers = _insert_claimed(connection, kind, ids, until)
         claimed += [
             Claimed(
                 Task(numbers[item], 1, kind, path, uri, size, mtime_ns, sha256),
@@ -101,9 +150,9 @@ def begin(
                 seconds,
             )
             # In the order of PLANNED; names would be looked up ten times for each row.
-            for item, path, uri, _, size, mtime_ns, _, sha256, tries, seconds in some.values()
+            for item, path, uri, _, size, mtime_ns, _, sha256, tries, seconds in some
         ]
-        _under_way(connection, list(some))
+        _under_way(connection, ids)
     return claimed
 
 
@@ -154,23 +203,11 @@ def _insert_claimed(
     connection: Connection, kind: TaskKind, ids: Sequence[int], until: float
 ) -> dict[int, int]:
     """Insert a claimed task for each item; says each one's number."""
-    statement = insert(tasks).from_select(
-        ["run", "item", "kind", "part", "state", "weight", "epoch", "lease_until"],
-        select(
-            items.c.run,
-            items.c.id,
-            literal(str(kind)),
-            literal(0),
-            literal(str(TaskState.RUNNING)),
-            items.c.weight,
-            literal(1),
-            literal(until),
-        ).where(among(items.c.id, ids)),
-    )
+    values = {"of_kind": str(kind), "until": until}
     if connection.dialect.insert_returning:
-        rows = connection.execute(statement.returning(tasks.c.item, tasks.c.id))
+        rows: Sequence[Record] = _CLAIM_TELLING.execute(connection, ids, **values).all()
     else:
-        connection.execute(statement)
+        _CLAIM.execute(connection, ids, **values)
         # Older tasks of an item that was retried have ended, or have an epoch of their own.
         rows = connection.execute(
             select(tasks.c.item, tasks.c.id).where(
@@ -179,8 +216,8 @@ def _insert_claimed(
                 tasks.c.kind == kind,
                 tasks.c.epoch == 1,
             )
-        )
-    return {row.item: row.id for row in rows}
+        ).all()
+    return {row[0]: row[1] for row in rows}
 
 
 def _next_weight(connection: Connection, driven: Driven) -> None:
@@ -205,11 +242,7 @@ def _sort(plan: Plan, row: Record, reuse: Reuse | None) -> None:
 
 def _under_way(connection: Connection, ids: Sequence[int]) -> None:
     for start in range(0, len(ids), CHUNK):
-        connection.execute(
-            update(items)
-            .where(among(items.c.id, ids[start : start + CHUNK]))
-            .values(state=str(ItemState.RUNNING))
-        )
+        _BEGUN.execute(connection, ids[start : start + CHUNK])
 
 
 def _finish_known(
