@@ -228,7 +228,10 @@ class Room:
     def hand_on(self, holder: object, heir: object, needs: Needs) -> bool:
         """Give what this holder has to another one that needs the same; False when it doesn't."""
         held = self._held.get(holder)
-        if held is None or held[0] != needs or heir in self._held:
+        if held is None or heir in self._held:
+            return False
+        # Most are of one run, and of one queue: to compare them costs more than all the rest.
+        if held[0] is not needs and held[0] != needs:
             return False
         del self._held[holder]
         self._held[heir] = held

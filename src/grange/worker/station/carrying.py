@@ -51,7 +51,9 @@ class Carrier:
             return True
         if not route.carries_logs:
             return False
-        if printed is not None and _names(outcome.task, outcome.epoch).isdisjoint(printed):
+        if printed is not None and (
+            not printed or _names(outcome.task, outcome.epoch).isdisjoint(printed)
+        ):
             return False
         return any(_logs(route, outcome))
 

@@ -100,12 +100,10 @@ class Ending:
         printed: Collection[str] | None = None,
     ) -> bool:
         """Whether something has to be done before the outcome may be told, which has begun."""
-        verdict = judge(
-            outcome,
-            held.route.outputs,
-            mounted=mounted,
-            lacked=self._lacked[outcome.task] if outcome.failure else 0,
-        )
+        verdict = Verdict.TELL
+        if outcome.failure is not None:
+            lacked = self._lacked[outcome.task]
+            verdict = judge(outcome, held.route.outputs, mounted=mounted, lacked=lacked)
         if verdict is not Verdict.TELL:
             self._reconsider(held, outcome, verdict)
         elif self._carrier.needed(held.route, outcome, printed):

@@ -6,6 +6,8 @@ from collections import OrderedDict
 
 from grange.core.resources import Capacity, Needs, Place, Room
 
+_ANYWHERE = Place()
+
 
 class Gate:
     """Lets tasks to the workers.
@@ -78,7 +80,7 @@ class Gate:
             if self._large:
                 return None
             self._behind[task] = needs
-            place = Place()
+            place = _ANYWHERE
         elif not is_small(needs):
             self._large.add(task)
         del self._waiting[task]

@@ -98,7 +98,9 @@ class Holding:
     def find(self, task: int, epoch: int | None = None) -> Held | None:
         """The attempt at this task; None when there is none, or one of another epoch."""
         held = self._held.get(task)
-        return held if held is not None and epoch in {None, held.task.epoch} else None
+        if held is None or epoch is None or epoch == held.task.epoch:
+            return held
+        return None
 
     def knows(self, run: str, task: int, epoch: int) -> bool:
         """Whether this very attempt is here, or was lately.

@@ -79,7 +79,9 @@ class Journal:
         said = []
         for outcome in outcomes:
             key = outcome.task, outcome.epoch
-            entry = self._entries.setdefault(key, Entry(run, *key))
+            entry = self._entries.get(key)
+            if entry is None:
+                entry = self._entries[key] = Entry(run, *key)
             entry.outcome, entry.carried = outcome, carried
             said.append(outcome_to_json(outcome))
         self._write({"ended": run, "outcomes": said, "carried": carried})
