@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,6 +18,8 @@ from grange.bootstrap.shifts import IDLE
 from grange.core.resources import Needs
 from grange.core.states import RunState
 from grange.db import open_database
+from grange.engines.rabbit.link import connect
+from grange.engines.rabbit.names import Names, address
 from grange.pipelines import catalog
 from grange.pool.models import site_word
 from grange.runs.models import NewItem, RunSpec
@@ -24,7 +27,7 @@ from grange.runs.service import Runs
 from grange.settings import Settings, load
 from grange.storage import file_uri
 from tests.brokers import Broker
-from tests.engines.rabbit.stand import Station, until
+from tests.engines.rabbit.stand import Scene, Station, until
 
 
 @pytest.fixture
@@ -48,6 +51,42 @@ def test_a_run_that_nobody_can_do_lets_others_have_their_turn(
         assert RunState.WAITING is runs.find(stuck).state
 
 
+def test_the_queue_of_a_run_that_was_cancelled_while_no_server_ran_goes_with_the_next_one(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """That of a run which is still to be done stays, with all that was said to it."""
+    with open_runs(settings) as runs:
+        over, waits = (_submit(runs, tmp_path / name, Needs()) for name in ("over", "waits"))
+        scene = Scene(settings.engine, _site(settings))
+        with closing(scene):
+            for run in (over, waits):
+                engine = scene.engine(run)
+                engine.adopt(())
+                until(lambda name=run: _is_there(scene, name))  # type: ignore[misc]
+                engine.close()
+            scene.engines.clear()
+            runs.cancel(runs.find(over))
+            runs.pause(runs.find(waits))
+
+            with _at_work(settings):
+                until(lambda: not _is_there(scene, over))
+                assert _is_there(scene, waits)
+
+
+def _is_there(scene: Scene, run: str) -> bool:
+    """Whether the broker has the run's queue of outcomes."""
+
+    async def ask() -> int | None:
+        session = await connect(address(scene.url), "test")
+        try:
+            line = await session.line(frail=True)
+            return await line.depth(Names(scene.site).outcomes(run))
+        finally:
+            await session.close()
+
+    return asyncio.run(ask()) is not None
+
+
 def _submit(runs: Runs, out: Path, needs: Needs) -> str:
     """Submit a run of somebody's with one input."""
     spec = RunSpec(
@@ -66,10 +105,14 @@ def _submit(runs: Runs, out: Path, needs: Needs) -> str:
 @contextmanager
 def _station(settings: Settings) -> Iterator[None]:
     """Let a machine of one core work for the site of these settings."""
-    with closing(open_database(settings.database)) as database:
-        site = site_word(Accounts(database, open_cache("memory")).site())
-    with Station(settings.engine, site):
+    with Station(settings.engine, _site(settings)):
         yield
+
+
+def _site(settings: Settings) -> str:
+    """What the site of these settings is called at a broker."""
+    with closing(open_database(settings.database)) as database:
+        return site_word(Accounts(database, open_cache("memory")).site())
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from grange.bootstrap.embedded import Site, environment, open_runs
 from grange.bootstrap.engines import Standing
 from grange.bootstrap.shifts import Shift
+from grange.bootstrap.tidying import Tidying
 from grange.core.states import RunState
 from grange.telemetry.drive import counted
 
@@ -90,11 +91,14 @@ class _Workshop(Site):
 
         def watch() -> None:
             standing = Standing(self._settings.home)
+            tidying = Tidying(self._runs, standby)
             while not over.wait(LOOK_SECONDS):
                 health = standby.health()
                 standing.tell(health)
                 up = health is None or health.state == "up"
                 counting.engine_stands(self._settings.engine, up=up)
+                if up:
+                    tidying.look()
             standing.close()
 
         watcher = threading.Thread(target=watch, name="standby", daemon=True)

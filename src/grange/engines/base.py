@@ -120,6 +120,12 @@ class Engine(ABC):
     def forget(self) -> None:  # noqa: B027  # most leave nothing
         """The run has ended: remove what would wait for a next engine. Before `close`."""
 
+    def tidy(self, runs: Collection[str]) -> None:  # noqa: B027  # most leave nothing
+        """These runs have ended, maybe while nobody could say `forget`: the same for all of them.
+
+        May be called at any time, for any runs of the site, again and again.
+        """
+
     def holders(self) -> Sequence[Holder]:
         """Who has which attempt, as far as that was not told before and matters beyond the engine.
 

@@ -22,6 +22,7 @@ _CURSOR = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,20})?)_([0-9]{1,18})")
 UNFINISHED = tuple(state for state in RunState if state not in RUN_ENDS)
 # Of more runs that wait nobody can begin in the time of a look.
 MOST_WAITING = 100
+MOST_ENDED = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +167,14 @@ def waiting_runs(database: Database, *, beside: int = 0) -> list[RunView]:
     with database.read() as connection:
         views = [view_of(row) for row in connection.execute(query)]
     return [view for view in views if view.driver is None]
+
+
+def ended_runs(database: Database, *, since: float, limit: int = MOST_ENDED) -> list[str]:
+    """The ids of runs that have ended since then; the latest where there are very many."""
+    query = select(runs.c.id).where(runs.c.finished_at >= since)
+    with database.read() as connection:
+        latest = query.order_by(runs.c.finished_at.desc()).limit(limit)
+        return list(connection.execute(latest).scalars())
 
 
 def unfinished_over(database: Database, folder: str) -> str | None:

@@ -95,6 +95,10 @@ class Reads:
         """The server's runs that nobody drives, the next one first; see `pages.waiting_runs`."""
         return pages.waiting_runs(self._database, beside=beside)
 
+    def ended_lately(self, *, since: float) -> list[str]:
+        """The ids of runs that have ended since then, the latest first."""
+        return pages.ended_runs(self._database, since=since)
+
     def unfinished_over(self, folder: str) -> str | None:
         """The id of an unfinished run of the server whose inputs lie in this very folder."""
         return pages.unfinished_over(self._database, folder)

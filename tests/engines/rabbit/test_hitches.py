@@ -13,7 +13,7 @@ from grange.core.resources import Needs
 from grange.core.tasks import OutcomeState
 from grange.engines.rabbit.engine import RabbitEngine
 from grange.engines.rabbit.line import Line
-from grange.engines.rabbit.link import Link, Session
+from grange.engines.rabbit.link import Link, Session, connect
 from grange.engines.rabbit.living import Over
 from grange.engines.rabbit.messages import Abandon
 from grange.engines.rabbit.names import Names, address
@@ -193,6 +193,35 @@ def test_what_is_abandoned_while_the_broker_is_away_is_said_when_it_is_back(
     assert {Abandon("run1", ((task.id, 1),))} == _abandoned(station)
 
 
+def test_the_queue_of_a_run_that_ends_while_the_broker_is_away_goes_when_it_is_back(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And so does that of a run that ended while nobody drove it; those of others stay."""
+    monkeypatch.setattr("grange.engines.rabbit.link.FIRST_PAUSE_SECONDS", 2.0)
+    standby, names = scene.engine(""), Names(scene.site)
+    runs = ("over", "undriven", "run1")
+    over, undriven, _ = engines = [scene.engine(run) for run in runs]
+    for engine in engines:
+        engine.adopt(())
+    until(lambda: all(_is_there(scene, names.outcomes(run)) for run in runs))
+    undriven.close()
+    standby.start()
+    hub = over._hub
+    assert hub is not None
+    until(lambda: hub.health.state == "up")
+    session = hub._link.session
+    assert session is not None
+
+    hub._call(session.fail, BrokerUnreachable("It is cut off."))
+    until(lambda: hub.health.state == "down")
+    over.forget()
+    standby.tidy(["undriven", "run1", "never"])
+    assert hub.health.state == "down"
+    until(lambda: not any(_is_there(scene, names.outcomes(run)) for run in runs[:2]))
+
+    assert _is_there(scene, names.outcomes("run1"))
+
+
 def test_a_link_ends_also_while_it_closes_a_connection(
     rabbitmq_server: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,6 +258,19 @@ def _abandoned(station: Station) -> set[Abandon]:
 def _over(station: Station) -> set[Over]:
     """Of which runs the station has heard that they are over."""
     return {one for one in station.controls if isinstance(one, Over)}
+
+
+def _is_there(scene: Scene, queue: str) -> bool:
+    """Whether the broker has the queue."""
+
+    async def ask() -> int | None:
+        session = await connect(address(scene.url), "test")
+        try:
+            return await (await session.line(frail=True)).depth(queue)
+        finally:
+            await session.close()
+
+    return asyncio.run(ask()) is not None
 
 
 def _reason(engine: RabbitEngine) -> str:

@@ -189,6 +189,12 @@ class RabbitEngine(Engine):
         """Remove the run's queue at the broker."""
         self._let_go(forget=True)
 
+    def tidy(self, runs: Collection[str]) -> None:
+        """Remove their queues at the broker; those of runs that this process drives stay."""
+        self.start()
+        if self._hub is not None:
+            self._hub.tidy(runs)
+
     def close(self) -> None:
         """Let go of the run; what stations hold goes on, and its outcomes wait for the next one."""
         self._let_go(forget=False)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import SimpleQueue
@@ -35,6 +35,8 @@ log = logging.getLogger("grange.rabbit")
 
 # How long the last messages may take when all engines have let go.
 FLUSH_SECONDS = 2.0
+# Of so many runs, the latest ones, it is remembered that their queues are to go.
+MOST_LEFT = 1000
 
 
 class Hub:
@@ -78,6 +80,7 @@ class Hub:
         self._wires: dict[str, Wire] = {}
         self._taken: dict[str, float] = {}
         self._unsaid = Unsaid()
+        self._left: dict[str, None] = {}  # runs whose queues are to go
         self._shapes: set[str] = set()
         self._declared: set[str] = set()
         self._busy: set[asyncio.Task[None]] = set()
@@ -133,6 +136,10 @@ class Hub:
         with suppress(TimeoutError):
             done.result(FLUSH_SECONDS)
 
+    def tidy(self, runs: Collection[str]) -> None:
+        """Remove the queues of runs that are over: now, or when the broker is back."""
+        self._call(self._tidy, tuple(runs))
+
     # ---- the thread
 
     def _call(self, function: Callable[..., object], *arguments: Any) -> None:  # noqa: ANN401  # the function's own
@@ -158,6 +165,7 @@ class Hub:
             for wire in self._wires.values():
                 # Some may have been opened while all the others were built.
                 self._spawn(self._connect(wire))
+            self._tidy(())
             return
         log.warning("%s", health.reason)
         self._cut_off()
@@ -292,12 +300,31 @@ class Hub:
     def _close_wire(self, run: str, forget: bool, done: Future[None]) -> None:  # noqa: FBT001  # by call_soon
         async def close() -> None:
             try:
-                if wire := self._wires.pop(run, None):
-                    await wire.close(self._beats, forget=forget)
+                wire = self._wires.pop(run, None)
+                if wire and not await wire.close(self._beats, forget=forget) and forget:
+                    self._tidy([run])
             finally:
                 done.set_result(None)
 
         self._spawn(close())
+
+    def _tidy(self, runs: Collection[str]) -> None:
+        self._left |= dict.fromkeys(runs)
+        for run in list(self._left)[:-MOST_LEFT]:
+            del self._left[run]
+        session = self._link.session
+        if self._left and session is not None:
+            self._spawn(self._remove_left(session))
+
+    async def _remove_left(self, session: Session) -> None:
+        line = await session.line()
+        while self._left:
+            run = next(iter(self._left))
+            # One that was opened again needs it.
+            if run not in self._wires:
+                await line.delete(self.names.outcomes(run))
+            self._left.pop(run, None)
+        await line.close()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something beside; when it fails, the session does."""

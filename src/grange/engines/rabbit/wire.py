@@ -88,13 +88,16 @@ class Wire:
         if count is not None:
             self.inbox.put(Looked(count, at))
 
-    async def close(self, beats: str, *, forget: bool) -> None:
-        """Carry nothing more; with `forget` the run's queue goes too."""
+    async def close(self, beats: str, *, forget: bool) -> bool:
+        """Carry nothing more; with `forget` the run's queue goes too.
+
+        False when it could not be reached. What is just being built ends as soon as it is there.
+        """
         self._closed, self._forgotten = True, forget
         reader, admin = self._reader, self._admin
         sender, self._sender = self._sender, None
         if reader is None or admin is None or sender is None:
-            return  # What is just being built ends as soon as it is there.
+            return False
         await reader.close()
         await admin.unbind(beats, self._names.beats, self.run)
         if forget:
@@ -102,6 +105,7 @@ class Wire:
         await admin.close()
         await sender.close()
         self.cut_off()
+        return True
 
     def _is_closed(self) -> bool:
         return self._closed
