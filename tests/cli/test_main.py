@@ -133,7 +133,7 @@ def test_an_early_interruption_is_no_fault() -> None:
     """Ctrl-C while a command is still being made ready ends it without a word."""
     program = (
         "import signal, grange.cli.main as it\n"
-        "it.app = lambda **_: signal.raise_signal(signal.SIGINT)\n"
+        "it.asked_for = lambda _: signal.raise_signal(signal.SIGINT)\n"
         "it.main()"
     )
     done = subprocess.run(

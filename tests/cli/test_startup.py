@@ -7,7 +7,9 @@ import subprocess
 import sys
 
 import pytest
+import typer.main
 
+from grange.cli.main import app, asked_for
 from tests.cli.invocations import Grange
 
 HEAVY = {"PIL", "alembic", "fastapi", "httpx", "jinja2", "psutil", "pydantic", "sqlalchemy"}
@@ -49,3 +51,17 @@ def test_a_list_of_runs_needs_the_database_alone(grange: Grange) -> None:
     grange("runs", "list")
 
     assert {"sqlalchemy"} == _modules("runs", "list") & HEAVY
+
+
+@pytest.mark.parametrize("words", [["runs", "list"], ["--debug", "runs", "--help"], ["runs"]])
+def test_no_command_is_made_but_the_one_that_is_asked_for(words: list[str]) -> None:
+    """Whoever starts one command doesn't wait until all others are made."""
+    made = typer.main.get_command(asked_for(words))
+
+    assert ["runs"] == made.list_commands(typer.Context(made))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["--help", "runs"], ["ruin"], ["--debug"]])
+def test_whoever_asks_for_none_sees_all_commands(words: list[str]) -> None:
+    """Help, and the word for a name that there is not, know all of them."""
+    assert app is asked_for(words)

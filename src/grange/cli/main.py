@@ -6,10 +6,13 @@ modules is imported before a command runs.
 
 from __future__ import annotations
 
+import copy
 import gc
+import itertools
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -65,12 +68,28 @@ def main() -> None:
     gc.set_threshold(50_000)
     terminal.tame_streams()
     try:
-        app(prog_name="grange")
+        asked_for(sys.argv[1:])(prog_name="grange")
     except KeyboardInterrupt:
         # Before a command has begun, which would have said more.
         sys.exit(INTERRUPTED)
     except Exception as error:  # noqa: BLE001  # here every error becomes words
         sys.exit(_complain(error))
+
+
+def asked_for(words: Sequence[str]) -> typer.Typer:
+    """The command line with that command alone which these words begin with.
+
+    To make all of them takes half of the start-up time. With any other words, such as
+    those that ask for help, it is the whole.
+    """
+    first = next(itertools.dropwhile(lambda word: word == "--debug", words), "")
+    commands = [one for one in app.registered_commands if one.name == first]
+    groups = [one for one in app.registered_groups if one.name == first]
+    if not (commands or groups):
+        return app
+    narrow = copy.copy(app)
+    narrow.registered_commands, narrow.registered_groups = commands, groups
+    return narrow
 
 
 def _put_version(wanted: bool) -> None:
