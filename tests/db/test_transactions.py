@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _sqlite3
+import ctypes
 import os
 import sqlite3
 import subprocess
@@ -14,11 +16,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, func, insert, select, text, update
 
 from grange import errors
 from grange.db import Database, open_database
-from tests.db.tables import add, counters, make_tables, value
+from tests.db.tables import add, counters, files, make_tables, value
 
 # One of several processes: says that it is ready, waits for the word, adds from five threads.
 ADDER = """
@@ -195,6 +197,39 @@ def test_a_read_cannot_write_on_a_connection_that_wrote(tmp_path: Path) -> None:
             database.transact(lambda connection: add(database, connection))
 
         assert value(database) == 2
+
+
+def test_what_is_read_once_is_read_as_ever(database: Database) -> None:
+    """It is read as everything else is, and can't be written either."""
+    with database.read_once() as connection:
+        found = connection.execute(counters.select().where(counters.c.name == "x")).one()
+    with pytest.raises(errors.DatabaseError), database.read_once() as connection:
+        connection.execute(update(counters).values(value=9))
+
+    assert ("x", 0) == tuple(found)
+    assert 0 == value(database)
+
+
+def test_sqlite_keeps_nothing_in_memory_of_what_is_read_once(tmp_path: Path) -> None:
+    """Who walks through a million rows takes no more memory than for a thousand."""
+    in_use = getattr(ctypes.CDLL(_sqlite3.__file__), "sqlite3_memory_used", None)
+    if in_use is None:
+        pytest.skip("this SQLite can't be asked")
+    in_use.restype = ctypes.c_int64
+    with closing(open_database(tmp_path / "large.db")) as database:
+        make_tables(database)
+        row = {"facts": "x" * 100_000}
+        with database.write() as connection:
+            connection.execute(insert(files), [{"key": str(one), **row} for one in range(80)])
+        query = select(func.sum(func.length(files.c.facts)))
+        with database.read() as connection:
+            connection.execute(query).one()
+        kept = in_use()
+        with database.read_once() as connection:
+            connection.execute(query).one()
+
+        assert 6_000_000 < kept
+        assert 2_000_000 > in_use()
 
 
 def test_a_connection_that_broke_is_made_anew(server_database: Database) -> None:

@@ -91,6 +91,17 @@ class Database:
             yield connection
 
     @contextmanager
+    def read_once(self) -> Iterator[Connection]:
+        """Give such a transaction for what nobody looks at again soon.
+
+        SQLite keeps nothing of it in memory, nor what this connection had there before.
+        """
+        with self.read() as connection:
+            yield connection
+            if self.dialect_name == "sqlite":
+                connection.exec_driver_sql("PRAGMA shrink_memory")
+
+    @contextmanager
     def write(self) -> Iterator[Connection]:
         """Give a transaction that is committed at the block's end, and undone on an error.
 

@@ -57,7 +57,7 @@ def iterate_items(
             )
         elif state is not None:
             query = query.where(items.c.state == state)
-        with database.read() as connection:
+        with database.read_once() as connection:
             rows = connection.execute(query.order_by(items.c.id).limit(PAGE)).all()
             files = outputs_of(connection, rows) if with_outputs else {}
         yield from (item_of(row, files.get(row.id, ())) for row in rows)
