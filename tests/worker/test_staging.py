@@ -9,6 +9,9 @@ import pytest
 
 from grange.core.tasks import Batch, OutcomeState, staging_token
 from grange.engines.local import LocalEngine
+from grange.engines.register import Register
+from grange.worker.execute import Executor
+from grange.worker.work import Identity
 from tests.engines.rig import WORKER, Rig
 
 WAITS = """
@@ -55,3 +58,27 @@ def test_neither_writes_into_what_the_other_makes(
         file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in staged.iterdir()
     }
     assert "quick" == (staged / "of").read_text()
+
+
+def test_what_a_worker_has_made_that_died_before_it_could_tell_is_believed(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """Another one of its machine does it again, and finds the very same there: no lease ends.
+
+    What it finds is told, as it lies there. Where it is something else, nobody knows whose it is.
+    """
+    register = Register(tmp_path / "register", create=True)
+    worker = Executor(Identity("w1", "mark", tmp_path, station="one"), register)
+    same = rig.task("(work.output / 'made').write_text('the same')")
+    other = rig.task("import uuid; (work.output / 'made').write_text(str(uuid.uuid4()))")
+
+    for task, state in ((same, OutcomeState.DONE), (other, OutcomeState.FAILED)):
+        first = worker.execute(rig.job(), task)
+        again = worker.execute(rig.job(), task)
+
+        assert (OutcomeState.DONE, state) == (first.state, again.state)
+        if state is OutcomeState.DONE:
+            assert first.outputs == again.outputs
+        (staged,) = rig.out.glob(f".grange/staging/*-{task.id}-*")
+        assert staging_token("run", task.id, task.epoch) == staged.name
+        assert [(staged / "made").stat().st_mtime_ns] == [one.mtime_ns for one in first.outputs]

@@ -117,13 +117,13 @@ class Executor:
                 self._use(source, prepared, task, work, outcome)
         if work.staged is not None:
             sealed = seal(work.staged)
-            outcome.outputs = tuple(
-                Output(one.path, one.size, one.sha256 or "", one.mtime_ns or 0) for one in sealed
-            )
             if not sealed:
                 work.discard()
                 return
-            work.settle()
+            sealed = work.settle(sealed)
+            outcome.outputs = tuple(
+                Output(one.path, one.size, one.sha256 or "", one.mtime_ns or 0) for one in sealed
+            )
             if task.kind is not TaskKind.PROCESS or not prepared.pipeline.splits():
                 # A part is merged before anything is published.
                 work.hand_in(sealed)

@@ -8,15 +8,15 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from grange.core.tasks import Job, Task, own_token, part_token, staging_token
 from grange.engines.register import Register
 from grange.engines.strays import MARKER, STATION_MARKER
-from grange.errors import ClaimEnded, PipelineFailed
-from grange.storage import Store, Stored
+from grange.errors import ClaimEnded, OutputRefused, PipelineFailed, StoreError
+from grange.storage import Store, Stored, seal
 from grange.worker.kept import Kept
 
 # How much of an attempt's progress is that of an item's only part; the rest is its merge.
@@ -157,17 +157,32 @@ class TaskWork:
         """From now on `output` is the item's own again, and progress that of the merge."""
         self._output, self._stretch = None, (_PART_SHARE, 1.0)
 
-    def settle(self) -> None:
+    def settle(self, sealed: list[Stored]) -> list[Stored]:
         """Let what was staged be found by the attempt's name: it is done, and sealed.
+
+        Returns it as it is there. That may have been made before by a worker that was
+        ended before it could tell, if it is the very same.
 
         Raises:
             ClaimEnded: Another machine was given the attempt as well, and was faster.
         """
         if self._own != self.token:
             if not self._store.restage(self._own, self.token):
-                message = f"Attempt {self._task.token} was done by another worker."
-                raise ClaimEnded(message, hint="Nothing is lost: that one's outputs count.")
+                sealed = self._found(sealed)
+                self._store.discard(self._own)
             self._own = self.token
+        return sealed
+
+    def _found(self, sealed: list[Stored]) -> list[Stored]:
+        """What is staged by the attempt's name already."""
+        there: list[Stored] = []
+        # Whoever publishes it may be quicker.
+        with suppress(OSError, StoreError, OutputRefused):
+            there = seal(self._store.staging(self._own).with_name(self.token))
+        if [(one.path, one.sha256) for one in there] != [(one.path, one.sha256) for one in sealed]:
+            message = f"Attempt {self._task.token} was done by another worker."
+            raise ClaimEnded(message, hint="Nothing is lost: that one's outputs count.")
+        return there
 
     def hand_in(self, sealed: Sequence[Stored]) -> None:
         """Bring what was staged to where it is published from."""
