@@ -6,8 +6,6 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from grange.core import sizes
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -16,7 +14,12 @@ _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
 _SHORT_SECONDS = 10
 
-size = sizes.size
+
+def size(count_bytes: float) -> str:
+    """`1.2 GB`."""
+    from grange.core import sizes
+
+    return sizes.size(count_bytes)
 
 
 def duration(seconds: float) -> str:
