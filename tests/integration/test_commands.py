@@ -140,7 +140,7 @@ def test_an_interrupted_command_has_nobody_waiting_for_it(scene: Scene) -> None:
     wait_until(lambda: _lines(scene.folder / "pids") == 2)
 
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
 
     assert 130 == process.returncode
     scene.check_nothing_is_left()

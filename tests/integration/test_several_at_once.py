@@ -102,7 +102,8 @@ def test_a_run_is_cancelled_from_another_process(scene: Scene) -> None:
     seconds = time.monotonic() - begun
 
     assert (0, 1) == (asked.returncode, process.returncode), asked.stderr
-    assert seconds < 5
+    # Twice that, since on a busy machine the command that asks takes seconds to start.
+    assert seconds < 10
     scene.check_account()
     states = {path: one["state"] for path, one in scene.items().items()}
     assert {"0.txt": "done"} == {path: one for path, one in states.items() if one != "cancelled"}
