@@ -19,7 +19,7 @@ _OUT_OF_REACH = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 # Another process may delete the same tree at the same time.
 _REMOVE_TRIES = 3
 # Another process may clean up empty folders at the same time.
-_MAKE_TRIES = 5
+MAKE_TRIES = 5
 
 
 def flush_folder(folder: bytes) -> None:
@@ -37,7 +37,7 @@ def flush_folder(folder: bytes) -> None:
 
 def make_folders(folder: bytes) -> None:
     """Make a folder and those above it, durably. Those that are there are fine."""
-    for _ in range(_MAKE_TRIES - 1):
+    for _ in range(MAKE_TRIES - 1):
         with suppress(FileNotFoundError):
             _make_folders(folder)
             return
@@ -60,11 +60,16 @@ def _make_folders(folder: bytes) -> None:
 
 def move(source: bytes, target: bytes) -> None:
     """Rename, making the folders above the target when they are missing."""
-    try:
-        os.rename(source, target)
-    except FileNotFoundError:
-        make_folders(os.path.dirname(target))
-        os.rename(source, target)
+    for _ in range(MAKE_TRIES - 1):
+        try:
+            os.rename(source, target)
+        except FileNotFoundError:
+            if not os.path.lexists(source):
+                raise
+            make_folders(os.path.dirname(target))
+        else:
+            return
+    os.rename(source, target)
 
 
 def exchange(one: bytes, other: bytes) -> bool:

@@ -19,7 +19,14 @@ import stat
 from contextlib import suppress
 
 from grange.errors import StorePathRefused
-from grange.storage.folders import exchange, flush_folder, make_folders, move, remove_tree
+from grange.storage.folders import (
+    MAKE_TRIES,
+    exchange,
+    flush_folder,
+    make_folders,
+    move,
+    remove_tree,
+)
 
 OWN = b".grange"
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -45,19 +52,23 @@ class Workspace:
 
     def new_file(self) -> tuple[int, bytes]:
         """A new file that only its writer knows, locked so that `clean` sees it is in use."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
         while True:
-            temporary = self._place("tmp", _new_name())
-            try:
-                descriptor = os.open(temporary, flags, 0o666)
-            except FileNotFoundError:
-                make_folders(os.path.dirname(temporary))
-                descriptor = os.open(temporary, flags, 0o666)
+            descriptor, temporary = self._open_new()
             with suppress(OSError):  # Not every file system has locks.
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             if os.fstat(descriptor).st_nlink:
                 return descriptor, temporary
             os.close(descriptor)  # Cleaned away before it was locked.
+
+    def _open_new(self) -> tuple[int, bytes]:
+        temporary = self._place("tmp", _new_name())
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        for _ in range(MAKE_TRIES - 1):
+            with suppress(FileNotFoundError):
+                return os.open(temporary, flags, 0o666), temporary
+            # Another process may clean up empty folders at the same time.
+            make_folders(os.path.dirname(temporary))
+        return os.open(temporary, flags, 0o666), temporary
 
     def put(self, token: str, target: bytes) -> None:
         """Move the staged folder to the target, in the place of a folder that is there.
