@@ -68,6 +68,29 @@ def test_what_was_called_off_while_nobody_was_there_is_begun_by_nobody(
     stage.admin.post(f"/runs/{run}/cancel")
 
 
+def test_a_worker_that_missed_the_end_of_its_run_lets_go_of_it(stage: Stage) -> None:
+    """It finds out at the broker; nothing of it is left at work, or beside the results."""
+    worker = stage.worker("missed")
+    worker.wait_for(SHARED_WORDS)
+    shell = "echo half > {output}/half; exec sleep 600"
+    run = stage.submit(stage.fill("missed-in", {"a": "1"}), shell)
+    until(lambda: _sleepers(worker.home), "a task that is begun")
+    staged = stage.outputs(run) / ".grange"
+    assert staged.exists()
+
+    worker.process.send_signal(signal.SIGSTOP)
+    stage.broker.control("close_all_connections", "a test")
+    answer = stage.admin.post(f"/runs/{run}/cancel")
+    assert answer.status_code < 300, answer.text
+    queue = f"outcomes.{run}"
+    until(lambda: queue not in stage.broker.control("list_queues", "name"), "the end of its queue")
+    worker.process.send_signal(signal.SIGCONT)
+
+    assert _sleepers(worker.home)
+    until(lambda: not _sleepers(worker.home), "the end of the task", seconds=180)
+    until(lambda: not staged.exists(), "the end of what it has staged", seconds=20)
+
+
 def test_strays_of_a_killed_worker_are_killed_at_its_next_start(stage: Stage) -> None:
     """Even those that nobody could end with it: its own processes were stopped meanwhile."""
     worker = stage.worker("strays")
