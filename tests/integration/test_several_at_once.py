@@ -79,9 +79,14 @@ def test_another_command_for_the_same_place_is_refused(scene: Scene) -> None:
 def test_a_second_home_at_the_same_place_publishes_whole_results(scene: Scene) -> None:
     """Two ledgers that know nothing of each other: every file is whole, and nothing stays."""
     scene.fill(TEXTS)
-    first = scene.start("map", SLOW, "in", "--out", "out")
+    first = scene.start("map", WAIT, "in", "--out", "out", "--json")
     scene.home = scene.folder / "home of another"
-    second = scene.start("map", SLOW, "in", "--out", "out")
+    second = scene.start("map", WAIT, "in", "--out", "out", "--json")
+    for process in (first, second):
+        # What is there before a run is made, no run that it knows has made: it would be spared.
+        assert process.stdout
+        assert "submitted" == json.loads(process.stdout.readline())["event"]
+    (scene.folder / "go").touch()
 
     ends = [finish(first), finish(second)]
 

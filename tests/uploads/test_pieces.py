@@ -196,7 +196,7 @@ def test_the_quota_counts_what_is_announced(rig: Rig) -> None:
     """Room is taken when an upload begins, given back when it is dropped, and never taken twice."""
     small = person("smmmmmmmmm", quota_bytes=100)
     first = rig.uploads.begin(small, size=60)
-    with pytest.raises(errors.QuotaExceeded, match="40 bytes of your 100 bytes are left"):
+    with pytest.raises(errors.QuotaExceeded, match="40 B of your 100 B are left"):
         rig.uploads.begin(small, size=41)
     rig.uploads.drop(small, first.id)
     whole = rig.send(b"a" * 60, actor=small)

@@ -205,7 +205,7 @@ def test_outputs_are_looked_at_in_place(site: Site, pictures: str) -> None:
         expect(dialog.locator(shown)).to_be_visible()
         page.keyboard.press("Escape")
     page.get_by_role("link", name="plot.png", exact=True).first.click()
-    page.wait_for_function("document.querySelector('#preview img')?.naturalWidth === 1")
+    page.wait_for_function("() => document.querySelector('#preview img')?.naturalWidth === 1")
     page.keyboard.press("Escape")
     title = page.title()
     page.get_by_role("link", name="page.html", exact=True).first.click()
