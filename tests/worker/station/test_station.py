@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.engines.rig import is_alive
 from tests.faults import parts
 from tests.worker.station.stage import Stage, until
 
@@ -224,8 +225,8 @@ def test_a_cancelled_run_is_stopped_here_too(stage: Stage) -> None:
     answer = stage.admin.post(f"/runs/{run}/cancel")
 
     assert answer.status_code < 300, answer.text
-    number = pid.read_text().strip()
-    until(lambda: not Path(f"/proc/{number}").exists(), "the end of its command", seconds=20)
+    number = int(pid.read_text())
+    until(lambda: not is_alive(number), "the end of its command", seconds=20)
 
 
 def test_it_ends_by_itself_when_there_is_nothing_to_do(stage: Stage) -> None:
