@@ -131,9 +131,9 @@ class Carrier:
 
 def _remove(route: Route, tokens: set[str]) -> None:
     """Remove what is staged under these names; of a run that is over, nothing stays behind."""
-    store = open_store(route.local.store)
-    _discard(store, tokens)
     with suppress(StoreError):
+        store = open_store(route.local.store)
+        _discard(store, tokens)
         store.clean()
 
 
