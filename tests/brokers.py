@@ -101,11 +101,19 @@ class Broker:
 
     def lists(self, queue: str) -> bool:
         """Whether it would find a quorum queue's log again: it writes that down a bit later."""
-        return queue.encode() in self._register.read_bytes()
+        return queue.encode() in self.listed()
 
     def unlist(self) -> None:
         """Let a killed server find no quorum queue's log, as if all had just been made."""
         self._register.unlink()
+
+    def list_as_of(self, then: bytes) -> None:
+        """Let a killed server find the logs of those queues only that were listed then."""
+        self._register.write_bytes(then)
+
+    def listed(self) -> bytes:
+        """Which quorum queues' logs it would find again; for `list_as_of`."""
+        return self._register.read_bytes()
 
     @property
     def _register(self) -> Path:

@@ -69,6 +69,7 @@ def test_a_broker_that_dies_loses_nothing(
     """What is at hand goes on, what waited is done later, also when all at the broker is gone."""
     if spoil is Broker.unlist:
         monkeypatch.setattr("grange.engines.rabbit.line.QUIET_SECONDS", 1.0)
+        monkeypatch.setattr("grange.engines.rabbit.line.LONG_QUIET_SECONDS", 1.0)
     # A test's lease is short: the station must be back before it ends.
     monkeypatch.setattr("grange.engines.rabbit.link.LONGEST_PAUSE_SECONDS", 0.5)
     engine, station = scene.engine(), scene.station(slots=1, busy=True)
@@ -95,6 +96,31 @@ def test_a_broker_that_dies_loses_nothing(
 
     assert {OutcomeState.DONE} == {one.state for one in came.values()}
     assert {task.id for task in tasks} == set(came)
+
+
+def test_a_queue_that_lost_its_log_is_made_anew_soon_where_others_answer(
+    scene: Scene, rabbitmq_server: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that is killed just after a run has begun holds up that run, and not for long."""
+    monkeypatch.setattr("grange.engines.rabbit.line.QUIET_SECONDS", 1.0)
+    monkeypatch.setattr("grange.engines.rabbit.line.LONG_QUIET_SECONDS", 1000.0)
+    monkeypatch.setattr("grange.engines.rabbit.link.BUILD_SECONDS", 1000.0)
+    names = Names(scene.site)
+    older, engine = scene.engine("older"), scene.engine("run1")
+    older.adopt(())
+    for queue in (names.tasks("c1"), names.outcomes("older"), names.dead):
+        until(lambda name=queue: rabbitmq_server.lists(name), older)  # type: ignore[misc]
+    listed = rabbitmq_server.listed()
+    tasks = scene.tasks(2)
+    publish(engine, tasks)
+    until(lambda: rabbitmq_server.lists(names.outcomes("run1")), engine)
+
+    with _down(rabbitmq_server, lambda broker: broker.list_as_of(listed)):
+        until(lambda: _state(engine) == "down", engine)
+    until(lambda: _state(engine) == "up", engine)
+    scene.station()
+
+    assert {task.id for task in tasks} == set(_finish(engine, tasks))
 
 
 def test_a_broker_that_hangs_is_noticed_and_waited_for(

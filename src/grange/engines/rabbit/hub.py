@@ -195,6 +195,7 @@ class Hub:
         await line.own_queue(self._beats, topology.PASSING)
         await line.bind(self._beats, self.names.beats, ALL)
         await line.consume(self._beats, self._beaten, settled=True)
+        session.witness = self.names.dead
         await _together(
             bury(session, self.names),
             *(wire.build(session, self._beats, wiped=wiped) for wire in self._wires.values()),

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
     from grange.engines.rabbit.link import Session
 
-# A queue is deaf when it has been silent for so long, and for as long again after the broker
-# has answered something else. A broker writes down which log is a quorum queue's about a second
-# after it has made the queue. Killed before, it comes back with the queue and an empty log in
-# place of its own: it says that it has the queue, but that never gets a leader, and whoever
-# subscribes or sends to it waits for ever. RabbitMQ says more of it here:
+# A queue is deaf when it has been silent for so long, and for as long again after another queue
+# has answered the same. Where no other can say that the broker does what is asked of it, its disk
+# may be slow: then it is waited for longer.
+# A broker writes down which log is a quorum queue's about a second after it has made the queue.
+# Killed before, it comes back with the queue and an empty log in place of its own: it says that
+# it has the queue, but that never gets a leader, and whoever subscribes or sends to it waits for
+# ever. RabbitMQ says more of it here:
 # https://github.com/rabbitmq/rabbitmq-server/issues/15725
-QUIET_SECONDS = 15.0
+QUIET_SECONDS = 5.0
+LONG_QUIET_SECONDS = 20.0
 
 _T = TypeVar("_T")
 
@@ -93,6 +96,15 @@ class Line:
         """Have a durable exchange."""
         with translated(self._where):
             await self._channel.exchange_declare(name, exchange_type=kind, durable=True)
+
+    async def hears(self, queue: str) -> None:
+        """Have an answer from a quorum queue, for which the broker's disk is needed too.
+
+        Nothing is taken from it: what comes goes back when this line is closed.
+        """
+        with translated(self._where):
+            await self._channel.basic_qos(prefetch_count=1)
+            await self._channel.basic_consume(queue, _leave)
 
     async def queue(self, name: str, arguments: dict[str, Any]) -> None:
         """Have a durable quorum queue."""
@@ -225,8 +237,9 @@ class Line:
         answer = asyncio.ensure_future(asked)
         try:
             if not (await asyncio.wait({answer}, timeout=QUIET_SECONDS))[0]:
-                await self.session.ping()
-                await asyncio.wait({answer}, timeout=QUIET_SECONDS)
+                others_answer = await self.session.prove()
+                more = QUIET_SECONDS if others_answer else LONG_QUIET_SECONDS
+                await asyncio.wait({answer}, timeout=more)
             if answer.done():
                 return answer.result()
         finally:
@@ -246,6 +259,10 @@ class Line:
             return
         where = self._where.where
         self.session.fail(BrokerUnreachable(f"The message broker at {where} ended a subscription."))
+
+
+async def _leave(_: DeliveredMessage) -> None:
+    """Have it go back to its queue with the end of the channel."""
 
 
 def _incoming(message: DeliveredMessage) -> Incoming:

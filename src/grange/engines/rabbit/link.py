@@ -33,9 +33,11 @@ BUILD_SECONDS = 90.0
 # would notice a half-open connection after a minute and a half.
 PING_SECONDS = 5.0
 ANSWER_SECONDS = 15.0
+# Another queue is asked for so long whether it answers.
+WITNESS_SECONDS = 3.0
 CLOSE_SECONDS = 2.0
 FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 3.0
 # Whoever is refused will be refused again, until a person does something about it.
 REFUSED_PAUSE_SECONDS = 15.0
 
@@ -54,6 +56,8 @@ class Session:
         self.where = where
         # Queues that did not answer on this session, though the broker did.
         self.deaf: set[str] = set()
+        # A queue of which it is known that it answers when the broker does, or none.
+        self.witness = ""
         self._connection = connection
         self._trouble: asyncio.Future[EngineError] = asyncio.get_running_loop().create_future()
         connection.close_callbacks.add(self._closed)
@@ -83,6 +87,26 @@ class Session:
             line = await asyncio.wait_for(self.line(frail=True), ANSWER_SECONDS)
             await asyncio.wait_for(line.ping(), ANSWER_SECONDS)
             await asyncio.wait_for(line.close(), ANSWER_SECONDS)
+
+    async def prove(self) -> bool:
+        """Whether another queue answers just now; the broker itself does.
+
+        Raises:
+            BrokerUnreachable: It does not.
+        """
+        await self.ping()
+        if not self.witness:
+            return False
+        with translated(self.where):
+            line = await asyncio.wait_for(self.line(frail=True), ANSWER_SECONDS)
+        try:
+            await asyncio.wait_for(line.hears(self.witness), WITNESS_SECONDS)
+        except TimeoutError:
+            return False
+        finally:
+            with suppress(EngineError, TimeoutError):
+                await asyncio.wait_for(line.close(), CLOSE_SECONDS)
+        return True
 
     def fail(self, error: EngineError) -> None:
         """End the session: something is not as it should be."""
@@ -135,6 +159,7 @@ class Link:
         self._changed = changed
         self.health = Health("down", time.time(), "Not connected yet.")
         self.session: Session | None = None
+        self._has_deaf = False  # whether the latest session has found deaf queues
 
     async def run(self) -> None:
         """Connect, again and again, until cancelled."""
@@ -152,6 +177,8 @@ class Link:
                 error = EngineError("Something unforeseen happened to the connection; see the log.")
             _heed()
             self._tell(Health("down", time.time(), str(error)))
+            if self._has_deaf:
+                pause = FIRST_PAUSE_SECONDS  # It was waited for long enough.
             refused = isinstance(error, BrokerRefused)
             # Not all at once, when a broker has come back.
             wait = (REFUSED_PAUSE_SECONDS if refused else pause) * random.uniform(0.5, 1.5)  # noqa: S311
@@ -164,6 +191,7 @@ class Link:
 
     @asynccontextmanager
     async def _open(self) -> AsyncIterator[Session]:
+        self._has_deaf = False
         session = await connect(self._where, self._name)
         try:
             with translated(self._where):
@@ -174,6 +202,7 @@ class Link:
             yield session
         finally:
             self.session = None
+            self._has_deaf = bool(session.deaf)
             await session.close()
 
     async def _watch(self, session: Session) -> EngineError:

@@ -219,6 +219,8 @@ class Exchange:
             self._reconnected()
         self._was_up = True
         self._words.over(BROKER, "the broker is back")
+        if self._works is not None:
+            self._works.teller.hurry()
         self.ask()
         self._beat_now.set()
 

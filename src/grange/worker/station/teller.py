@@ -38,6 +38,7 @@ class Teller:
         self._lines: dict[str, asyncio.Task[None]] = {}
         self._quiet = asyncio.Event()
         self._quiet.set()
+        self._again = asyncio.Event()
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -67,6 +68,11 @@ class Teller:
         if known:
             self._journal.settle(known)
 
+    def hurry(self) -> None:
+        """Send at once what could not be sent: the broker is back."""
+        self._again.set()
+        self._again = asyncio.Event()
+
     async def quiet(self, timeout_seconds: float) -> bool:
         """Wait until all is told; False when that took too long."""
         try:
@@ -91,8 +97,7 @@ class Teller:
                 try:
                     heard = await self._publish(run, batch.values())
                 except EngineError:
-                    await asyncio.sleep(pause)
-                    pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                    pause = await self._rest(pause)
                     continue
                 pause = _FIRST_PAUSE_SECONDS
                 for attempt, outcome in batch.items():
@@ -107,3 +112,11 @@ class Teller:
                 self._waiting.pop(run, None)
             if not self._waiting:
                 self._quiet.set()
+
+    async def _rest(self, pause: float) -> float:
+        """Wait so long, or until it is to be tried at once; gives the pause after the next try."""
+        try:
+            await asyncio.wait_for(self._again.wait(), pause)
+        except TimeoutError:
+            return min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        return _FIRST_PAUSE_SECONDS
