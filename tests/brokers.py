@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -44,6 +45,8 @@ class Broker:
     management_port: int
     plugins: Sequence[str]
     place: Place = HERE
+    # The file of a certificate of its own, with the key, where it speaks encrypted alone.
+    certificate: Path | None = None
     process: subprocess.Popen[bytes] | None = None
     _epmd_port: int = field(default_factory=free_port)
     _dist_port: int = field(default_factory=free_port)
@@ -55,12 +58,15 @@ class Broker:
 
     def url_of(self, user: str, password: str, vhost: str = "/") -> str:
         """The address, with this user."""
-        return f"amqp://{user}:{password}@{self.place.address}:{self.port}/{quote(vhost, safe='')}"
+        scheme = "amqps" if self.certificate else "amqp"
+        where = f"{self.place.address}:{self.port}"
+        return f"{scheme}://{user}:{password}@{where}/{quote(vhost, safe='')}"
 
     @property
     def management(self) -> str:
         """Where the management API is, when its plugin is on."""
-        return f"http://{self.place.address}:{self.management_port}"
+        scheme = "https" if self.certificate else "http"
+        return f"{scheme}://{self.place.address}:{self.management_port}"
 
     def start(self) -> None:
         """Start the server, or start it again over the same files."""
@@ -79,9 +85,14 @@ class Broker:
     def answers(self) -> bool:
         """Whether it takes connections, and answers them."""
         try:
-            with socket.create_connection((self.place.address, self.port), timeout=1) as talk:
-                talk.sendall(_HELLO)
-                return talk.recv(1) == b"\x01"
+            with socket.create_connection((self.place.address, self.port), timeout=1) as plain:
+                talk = plain
+                if self.certificate:
+                    trust = ssl.create_default_context(cafile=self.certificate)
+                    talk = trust.wrap_socket(plain, server_hostname=self.place.address)
+                with talk:
+                    talk.sendall(_HELLO)
+                    return talk.recv(1) == b"\x01"
         except OSError:
             return False
 
@@ -151,7 +162,7 @@ class Broker:
             "RUNNING_UNDER_SYSTEMD": "1",  # in the foreground, without a shell before it
             "RABBITMQ_NODENAME": f"test{self.port}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": self.place.address,
-            "RABBITMQ_NODE_PORT": self.port,
+            **({} if self.certificate else {"RABBITMQ_NODE_PORT": self.port}),
             "RABBITMQ_DIST_PORT": self._dist_port,
             "RABBITMQ_MNESIA_BASE": self.folder / "mnesia",
             "RABBITMQ_LOG_BASE": self.folder / "logs",
@@ -171,9 +182,16 @@ class Broker:
             "log.file.level = warning",
             "log.console = false",
         ]
+        way = "ssl" if self.certificate else "tcp"
         if "rabbitmq_management" in self.plugins:
-            lines += [f"management.tcp.ip = {self.place.address}"]
-            lines += [f"management.tcp.port = {self.management_port}"]
+            lines += [f"management.{way}.ip = {self.place.address}"]
+            lines += [f"management.{way}.port = {self.management_port}"]
+        if self.certificate:
+            lines += ["listeners.tcp = none"]
+            lines += [f"listeners.ssl.default = {self.place.address}:{self.port}"]
+            for part in ("ssl_options", "management.ssl"):
+                lines += [f"{part}.certfile = {self.certificate}"]
+                lines += [f"{part}.keyfile = {self.certificate}"]
         (self.folder / "rabbitmq.conf").write_text("\n".join([*lines, ""]))
 
     def _signal(self, number: signal.Signals) -> None:
@@ -185,14 +203,36 @@ class Broker:
         return (self.folder / "log").read_text()[-2000:]
 
 
+def certified(folder: Path) -> Path:
+    """Make a certificate for this machine, in one file with its key."""
+    whole = folder / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+            *("-keyout", str(whole), "-out", str(folder / "part.pem"), "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
+        ],
+        capture_output=True,
+        check=True,
+    )
+    with whole.open("ab") as file:
+        file.write((folder / "part.pem").read_bytes())
+    whole.chmod(0o644)  # The broker has a user of its own.
+    return whole
+
+
 @contextlib.contextmanager
 def rabbitmq(
-    plugins: Sequence[str] = ("rabbitmq_management",), place: Place = HERE
+    plugins: Sequence[str] = ("rabbitmq_management",),
+    place: Place = HERE,
+    *,
+    encrypted: bool = False,
 ) -> Iterator[Broker]:
     """Run a RabbitMQ server of our own for as long as the block lasts."""
     program = find_program("rabbitmq-server", _PLACES, package="rabbitmq-server")
     with server_folder("rabbitmq", place.folder) as folder:
-        server = Broker(folder, program, free_port(), free_port(), plugins, place)
+        certificate = certified(folder) if encrypted else None
+        server = Broker(folder, program, free_port(), free_port(), plugins, place, certificate)
         server.prepare()
         try:
             server.start()

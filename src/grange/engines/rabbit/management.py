@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import httpx
 
 from grange.engines.rabbit.names import Names
+from grange.engines.rabbit.troubles import UNTRUSTED
 from grange.errors import BrokerRefused, BrokerUnreachable
 
 MANAGEMENT_PORT = 15672
@@ -122,6 +123,12 @@ class WorkerUsers:
         try:
             answer = client.request(method, f"{self._api}/api/{path}", json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise BrokerUnreachable(
+                    f"The broker's management API at {self._api} shows a certificate that is not "
+                    f"trusted: {error}.",
+                    hint=UNTRUSTED,
+                ) from error
             raise BrokerUnreachable(
                 f"The broker's management API at {self._api} does not answer: {_words(error)}.",
                 hint="Is the broker up, and its plugin on: rabbitmq-plugins enable "

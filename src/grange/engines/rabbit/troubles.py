@@ -5,10 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import ssl
 
 from grange.engines.rabbit.names import Address
 from grange.errors import BrokerRefused, BrokerUnreachable, EngineError, ExtraMissing
 
+UNTRUSTED = (
+    "If it is your own, name its file on every machine: SSL_CERT_FILE=cert.pem in the environment "
+    "of the server and of each worker."
+)
 # How the event loop says it, with the address once more: of one, or of several that it tried.
 _NO_CALL = re.compile(r"\[Errno (\d+)\] Connect call failed")
 
@@ -85,6 +90,8 @@ def _refused(error: BaseException | None, broker: str, where: Address) -> tuple[
 def _unreachable(error: BaseException | None, broker: str) -> tuple[str, str]:
     from aiormq import exceptions as theirs
 
+    if isinstance(error, OSError) and isinstance(error.__cause__, ssl.SSLError):
+        error = error.__cause__  # The client has wrapped it.
     match error:
         case theirs.ChannelNotFoundEntity():
             return (
@@ -98,6 +105,16 @@ def _unreachable(error: BaseException | None, broker: str) -> tuple[str, str]:
             )
         case theirs.ConnectionClosed():
             pass
+        case ssl.SSLCertVerificationError():
+            return (
+                f"{broker} shows a certificate that is not trusted: {error.verify_message}.",
+                UNTRUSTED,
+            )
+        case ssl.SSLError():
+            return (
+                f"{broker} does not speak as amqps:// should: {_words(error)}",
+                "Does this port speak encrypted? RabbitMQ's usual one for that is 5671.",
+            )
         case OSError():
             return (
                 f"{broker} can't be reached: {_words(error)}",
