@@ -223,6 +223,19 @@ def test_an_unknown_name_in_the_file_suggests_the_known_one(environment: dict[st
     assert "timeout_seconds" in caught.value.hint
 
 
+def test_a_home_that_cannot_be_looked_into_is_told_with_its_remedy(
+    environment: dict[str, str],
+) -> None:
+    """So it is when a program is started for another account, and HOME stays as it was."""
+    # A name that is too long can't be looked up either, not even by root.
+    environment["HOME"] += "/" + 300 * "x"
+
+    with pytest.raises(SettingInvalid, match="settings file") as refused:
+        load(environment=environment)
+
+    assert "HOME" in (refused.value.hint or "")
+
+
 def test_a_file_that_was_asked_for_must_be_there(environment: dict[str, str]) -> None:
     """A wrong path in GRANGE_CONFIG does not quietly mean the defaults."""
     with pytest.raises(SettingInvalid, match=r"/nowhere\.toml can't be read"):

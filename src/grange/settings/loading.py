@@ -145,7 +145,14 @@ def _settings_file(environment: Mapping[str, str], file: Path | None) -> Path | 
     """The file to read; one that was asked for must be there, the usual one need not be."""
     path = (file or settings_file(environment)).absolute()
     asked_for = file is not None or environment.get(FILE_VARIABLE)
-    return path if asked_for or path.exists() else None
+    try:
+        return path if asked_for or path.exists() else None
+    except OSError as error:
+        raise SettingInvalid(
+            f"Nobody can say whether there is a settings file {path}: {error.strerror}.",
+            hint="Is HOME that of another account? Set HOME or XDG_CONFIG_HOME, or name a file in "
+            f"{FILE_VARIABLE}.",
+        ) from error
 
 
 def _from_file(path: Path) -> Iterator[tuple[Setting, object, str]]:
