@@ -96,6 +96,16 @@ def test_the_last_beat_is_written_down_at_once(crew: Crew) -> None:
     assert Presence.GONE == crew.workers.presence(crew.process().all()[0])
 
 
+def test_a_worker_that_comes_back_is_known_everywhere_at_once(crew: Crew) -> None:
+    """Nobody is held for gone who was only started again."""
+    worker, _ = crew.joined()
+    _beat(crew, worker)
+    _beat(crew, worker, leaving=True)
+    _beat(crew, worker, busy=1)
+
+    assert Presence.UP == crew.workers.presence(crew.process().all()[0])
+
+
 def test_an_older_beat_never_wins(crew: Crew) -> None:
     """Two servers over one database keep what was said last."""
     worker, _ = crew.joined()

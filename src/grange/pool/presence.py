@@ -57,13 +57,16 @@ class Beats:
         with self._lock:
             if len(self._seen) > 2 * rows.MOST_WORKERS:
                 self._seen.clear()
+            came_back = bool(self._newest(worker).beat.get("leaving"))
             seen = self._seen.setdefault(worker.id, _Seen())
             rate = seen.rate(now, int(said.get("done", 0)) + int(said.get("failed", 0)))
             seen.at = now
             seen.columns = _columns(worker, said, rate)
             self._pending.add(worker.id)
-            # After the last beat of a worker no other may come for long.
-            due = bool(said.get("leaving")) or not 0 <= now - self._flushed_at < FLUSH_SECONDS
+            # After the last beat of a worker no other may come for long; and nobody is to be held
+            # for gone who is back.
+            late = not 0 <= now - self._flushed_at < FLUSH_SECONDS
+            due = late or came_back or bool(said.get("leaving"))
             if due:
                 self._flushed_at = now
         if due:
