@@ -305,6 +305,8 @@ def mariadb(place: Place = HERE) -> Iterator[Server]:
                 mariadbd,
                 "--no-defaults",
                 f"--datadir={folder / 'data'}",
+                # One that starts removes what it finds of others' temporary tables.
+                f"--tmpdir={folder}",
                 f"--socket={folder / 'socket'}",
                 f"--pid-file={folder / 'pid'}",
                 f"--init-file={folder / 'users.sql'}",
@@ -408,6 +410,7 @@ def _initialise_mariadb(installer: str, folder: Path, clients: str) -> None:
         f"GRANT ALL ON *.* TO {USER}@'{clients}' WITH GRANT OPTION;\n"
     )
     command = [installer, "--no-defaults", f"--datadir={folder / 'data'}", "--skip-test-db"]
+    command += [f"--tmpdir={folder}"]
     command += ["--auth-root-authentication-method=normal", "--skip-name-resolve"]
     _finish(spawn(command, "mysql", folder), folder)
 

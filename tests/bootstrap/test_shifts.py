@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -26,6 +25,7 @@ from grange.runs.models import NewItem, RunSpec
 from grange.runs.service import Runs
 from grange.settings import Settings, load
 from grange.storage import file_uri
+from tests import aside
 from tests.brokers import Broker
 from tests.engines.rabbit.stand import Scene, Station, until
 
@@ -84,7 +84,7 @@ def _is_there(scene: Scene, run: str) -> bool:
         finally:
             await session.close()
 
-    return asyncio.run(ask()) is not None
+    return aside.run(ask()) is not None
 
 
 def _submit(runs: Runs, out: Path, needs: Needs) -> str:

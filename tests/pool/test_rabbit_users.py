@@ -16,6 +16,7 @@ from grange.db import Database
 from grange.engines.rabbit.management import WorkerUsers, management_url
 from grange.engines.rabbit.names import Names
 from grange.errors import BrokerRefused, BrokerUnreachable
+from tests import aside
 from tests.brokers import Broker
 from tests.pool.crews import Crew
 
@@ -49,7 +50,7 @@ def test_a_worker_may_do_its_work(rabbitmq_server: Broker, users: WorkerUsers, s
                 told = await channel.get_exchange(exchange, ensure=False)
                 await told.publish(aio_pika.Message(b"{}"), "run", mandatory=False)
 
-    asyncio.run(work())
+    aside.run(work())
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_worker_may_do_nothing_else(
             with pytest.raises((AMQPError, aio_pika.exceptions.AMQPException), match="REFUSED"):
                 await overstep(channel, names)
 
-    asyncio.run(work())
+    aside.run(work())
 
 
 def test_a_removed_worker_is_put_out(
@@ -100,7 +101,7 @@ def test_a_removed_worker_is_put_out(
         with pytest.raises((AMQPError, ConnectionError)):
             await aio_pika.connect(joined.engine, timeout=SECONDS)
 
-    asyncio.run(work())
+    aside.run(work())
     users.revoke(joined.worker.id)
     assert joined.worker.id not in rabbitmq_server.control("list_users")
 
@@ -118,7 +119,7 @@ def test_credentials_come_back_after_the_broker_lost_its_disk(
     async def connect() -> None:
         await (await aio_pika.connect(again, timeout=SECONDS)).close()
 
-    asyncio.run(connect())
+    aside.run(connect())
     assert first == again
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import tracemalloc
 import zipfile
@@ -15,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 
 from grange.server import downloads, zipping
 from grange.server.downloads import Download
+from tests import aside
 
 BODY = bytes(range(256)) * 4
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 100
@@ -32,7 +32,7 @@ class Client:
             async with httpx.AsyncClient(transport=transport, base_url="http://here") as asking:
                 return await asking.request(method, url, **options)
 
-        return asyncio.run(ask())
+        return aside.run(ask())
 
     def head(self, url: str) -> httpx.Response:
         return self.get(url, "HEAD")

@@ -24,6 +24,7 @@ from grange.runs.service import Runs
 from grange.runs.tables import items, runs
 from grange.server import events
 from grange.server.events import Hub, Listener
+from tests import aside
 from tests.server import scene, works
 from tests.server.scene import Serving
 from tests.server.works import Event, People, Works
@@ -349,7 +350,7 @@ def test_a_hundred_pages_keep_up(hub: tuple[Hub, Database, RunView]) -> None:
         found = await asyncio.gather(*pages)
         return found, time.monotonic() - ended, spent
 
-    found, late, _ = asyncio.run(show())
+    found, late, _ = aside.run(show())
 
     assert all(list(range(1, 1001)) == one for one in found)
     assert late < 2.0
@@ -370,7 +371,7 @@ def test_one_who_comes_in_the_middle_hears_all(hub: tuple[Hub, Database, RunView
             await asyncio.sleep(0.03)
         return await asyncio.gather(*pages)
 
-    for found in asyncio.run(show()):
+    for found in aside.run(show()):
         assert list(range(1, 3001)) == found
 
 
@@ -396,7 +397,7 @@ def test_a_slow_reader_is_let_go_and_comes_back(
         again = told.enter("u1", Sight(owner="u1"), runs=[run], after=place)
         return empty, await ids(told, again, run, least=1000)
 
-    empty, found = asyncio.run(show())
+    empty, found = aside.run(show())
 
     assert empty
     assert list(range(1, 1001)) == found
@@ -439,4 +440,4 @@ def test_a_database_that_is_away_for_a_moment_is_survived(
         await asyncio.to_thread(end, database, 1, 10)
         return await page
 
-    assert list(range(1, 11)) == asyncio.run(show())
+    assert list(range(1, 11)) == aside.run(show())

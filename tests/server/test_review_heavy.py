@@ -13,6 +13,7 @@ import pytest
 
 from grange.errors import TooMany
 from grange.server.heavy import Heavy, PerUser
+from tests import aside
 from tests.server.scene import Cast, Serving
 
 SECONDS = 30.0
@@ -39,7 +40,7 @@ def test_few_are_done_at_once_and_all_get_their_turn() -> None:
         heavy = Heavy(at_once=3, per_user=30)
         return await asyncio.gather(*(heavy.do("mia", work) for _ in range(30)))
 
-    assert [1] * 30 == asyncio.run(crowd())
+    assert [1] * 30 == aside.run(crowd())
     assert 3 == most
 
 
@@ -57,7 +58,7 @@ def test_one_user_has_no_more_than_so_many_under_way() -> None:
         assert [True] * 3 == await asyncio.gather(*under_way, others)
         assert await heavy.do("mia", gate.wait)
 
-    asyncio.run(crowd())
+    aside.run(crowd())
 
 
 def test_what_goes_wrong_gives_the_turn_back() -> None:
@@ -72,7 +73,7 @@ def test_what_goes_wrong_gives_the_turn_back() -> None:
             with pytest.raises(ValueError, match=r"^$"):
                 await heavy.do("mia", fail)
 
-    asyncio.run(crowd())
+    aside.run(crowd())
 
 
 def test_a_user_takes_no_more_places_than_there_are_for_one() -> None:

@@ -15,6 +15,7 @@ import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from grange.server import bodies, guard
+from tests import aside
 from tests.server import scene
 from tests.server.scene import Cast, Serving
 
@@ -96,7 +97,7 @@ def test_a_flood_is_turned_away() -> None:
         await asyncio.gather(*taken)
         await _ask(crowd, answered)
 
-    asyncio.run(flood())
+    aside.run(flood())
 
     assert [503] + [200] * (guard.MOST_REQUESTS + 1) == answered
 
@@ -109,7 +110,7 @@ def test_a_fast_client_may_rest() -> None:
         for _ in range(5):
             assert b"x" * 65_536 == (await patience())["body"]
 
-    asyncio.run(body())
+    aside.run(body())
 
 
 def _of(parts: list[bytes]) -> Receive:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from grange.db import Database
 from grange.uploads.arrivals import Proof
 from grange.uploads.models import Upload
 from grange.uploads.service import Uploads
+from tests import aside
 
 QUOTA = 1 << 30
 
@@ -72,7 +72,7 @@ class Rig:
             if breaks:
                 raise Gone
 
-        return asyncio.run(self.uploads.receive(actor, upload, at, pieces(), proof))
+        return aside.run(self.uploads.receive(actor, upload, at, pieces(), proof))
 
     def send(self, data: bytes, *, actor: Actor = MIA, **options: Any) -> Upload:
         """Send a file as a whole."""

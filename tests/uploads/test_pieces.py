@@ -18,6 +18,7 @@ from grange.db import Database
 from grange.uploads import models, parts, quotas
 from grange.uploads.arrivals import Proof
 from grange.uploads.tables import uploads
+from tests import aside
 from tests.uploads.rig import ADA, MIA, OTTO, Gone, Rig, digest, person
 
 DATA = os.urandom(2_500_000)
@@ -130,7 +131,7 @@ class Slow:
         yield b"late"
 
     def run(self) -> models.Upload:
-        return asyncio.run(self.rig.uploads.receive(MIA, self.upload, 0, self._pieces()))
+        return aside.run(self.rig.uploads.receive(MIA, self.upload, 0, self._pieces()))
 
 
 def test_of_two_clients_one_writes(rig: Rig) -> None:

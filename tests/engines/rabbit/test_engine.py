@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 import pytest
@@ -15,6 +14,7 @@ from grange.engines.rabbit.link import connect
 from grange.engines.rabbit.messages import Abandon, Report, pack_report
 from grange.engines.rabbit.names import Names, address
 from grange.errors import BrokerRefused, BrokerUnreachable, EngineError, SettingInvalid
+from tests import aside
 from tests.brokers import Broker
 from tests.engines.rabbit.stand import (
     LEASE_SECONDS,
@@ -235,7 +235,7 @@ def _waiting(scene: Scene) -> int:
         finally:
             await session.close()
 
-    return asyncio.run(ask()) or 0
+    return aside.run(ask()) or 0
 
 
 def test_what_stations_only_give_back_is_lost_in_the_end(

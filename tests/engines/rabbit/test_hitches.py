@@ -18,6 +18,7 @@ from grange.engines.rabbit.living import Over
 from grange.engines.rabbit.messages import Abandon
 from grange.engines.rabbit.names import Names, address
 from grange.errors import BrokerRefused, BrokerUnreachable
+from tests import aside
 from tests.brokers import Broker
 from tests.engines.rabbit.stand import PATIENCE_SECONDS, Scene, Station, publish, until, wait
 from tests.services import PASSWORD, USER
@@ -247,7 +248,7 @@ def test_a_link_ends_also_while_it_closes_a_connection(
         await asyncio.wait({keeping}, timeout=6.0)
         return keeping.done()
 
-    assert asyncio.run(end())
+    assert aside.run(end())
 
 
 def _abandoned(station: Station) -> set[Abandon]:
@@ -270,7 +271,7 @@ def _is_there(scene: Scene, queue: str) -> bool:
         finally:
             await session.close()
 
-    return asyncio.run(ask()) is not None
+    return aside.run(ask()) is not None
 
 
 def _reason(engine: RabbitEngine) -> str:

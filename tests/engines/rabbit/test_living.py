@@ -13,6 +13,7 @@ from grange.engines.rabbit.link import Session, connect
 from grange.engines.rabbit.living import Living
 from grange.engines.rabbit.names import Names, address
 from grange.engines.rabbit.topology import declare_run, declare_site
+from tests import aside
 from tests.brokers import Broker
 from tests.engines.rabbit.stand import PATIENCE_SECONDS
 
@@ -44,7 +45,7 @@ def test_an_answer_that_comes_late_costs_no_channel(
         finally:
             await session.close()
 
-    asyncio.run(ask())
+    aside.run(ask())
 
 
 async def _prepare(session: Session, names: Names, run: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 from grange.engines.rabbit.management import WorkerUsers
 from grange.engines.rabbit.trial import try_broker
 from grange.errors import BrokerUnreachable
-from tests import brokers
+from tests import aside, brokers
 from tests.brokers import Broker
 from tests.worker.station.stage import staged
 
@@ -39,7 +39,7 @@ def test_a_run_goes_over_an_encrypted_broker(
 def test_a_broker_with_an_unknown_certificate_gets_no_password(encrypted_broker: Broker) -> None:
     """It may be anybody: that is said, and what to do about it."""
     with pytest.raises(BrokerUnreachable, match="certificate") as refused:
-        try_broker(encrypted_broker.url)
+        aside.call(lambda: try_broker(encrypted_broker.url))
 
     assert "SSL_CERT_FILE" in (refused.value.hint or "")
     users = WorkerUsers(encrypted_broker.url, site="s", management=encrypted_broker.management)
@@ -53,6 +53,6 @@ def test_a_port_that_speaks_plainly_is_told_from_one_that_is_away(
 ) -> None:
     """Whoever writes amqps:// and the usual port learns which one it is."""
     with pytest.raises(BrokerUnreachable, match="amqps") as refused:
-        try_broker(rabbitmq_server.url.replace("amqp:", "amqps:"))
+        aside.call(lambda: try_broker(rabbitmq_server.url.replace("amqp:", "amqps:")))
 
     assert "5671" in (refused.value.hint or "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from grange.worker.station.holding import Held, Holding, Phase
 from grange.worker.station.journal import Journal
 from grange.worker.station.routes import Route, Way
 from grange.worker.station.teller import Teller
+from tests import aside
 from tests.engines.rig import SCRIPTED
 
 PATIENCE_SECONDS = 20.0
@@ -75,10 +75,7 @@ def test_outputs_that_shrink_on_their_way_fail_their_attempt(tmp_path: Path) -> 
     done = Outcome(1, 1, OutcomeState.DONE, outputs=tuple(outputs))
 
     route = Route(JOB, local, Way.SERVER, carries_logs=False)
-    # In a thread: where a browser was driven before, this one has a loop already.
-    with ThreadPoolExecutor(1) as other:
-        ended = other.submit(lambda: asyncio.run(_ended(route, done, tmp_path)))
-        [told] = ended.result(2 * PATIENCE_SECONDS)
+    [told] = aside.run(_ended(route, done, tmp_path))
 
     assert OutcomeState.FAILED is told.state
     assert told.failure is not None
@@ -111,9 +108,7 @@ def test_what_is_dropped_in_the_middle_of_its_work_leaves_nothing_in_the_store(
     task = Task(1, 1, TaskKind.PROCESS, "script", file_uri(script), script.stat().st_size)
     task.mtime_ns = script.stat().st_mtime_ns
 
-    with ThreadPoolExecutor(1) as other:
-        dropped = other.submit(lambda: asyncio.run(_dropped(route, task, tmp_path)))
-        dropped.result(2 * PATIENCE_SECONDS)
+    aside.run(_dropped(route, task, tmp_path))
 
     assert [] == list(share.iterdir())
 

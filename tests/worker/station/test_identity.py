@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ from grange.engines.rabbit.messages import Report, pack_report
 from grange.engines.rabbit.names import Names, address
 from grange.errors import ClaimEnded
 from grange.worker.station.papers import Papers, read_papers
+from tests import aside
 from tests.server import works
 from tests.worker.station.stage import Stage, Worker, until
 
@@ -41,9 +40,7 @@ def test_no_worker_passes_for_another(stage: Stage, tmp_path: Path) -> None:
     forged = Outcome(claim.task, claim.epoch, OutcomeState.DONE)
     for name in (thief.worker, mine.worker):
         report = Report(name, "session", outcomes=(forged,))
-        # In a thread: where a browser was driven before, this one has a loop already.
-        with ThreadPoolExecutor(1) as other:
-            other.submit(asyncio.run, _report(thief, run, report)).result(60)
+        aside.run(_report(thief, run, report))
     words = f"speaks for the worker '{mine.worker}'"
     until(lambda: words in stage.server.log.read_text(), "the driver's word of it")
     go.touch()

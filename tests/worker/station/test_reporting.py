@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 
 from grange.client.schemas.workers import Beat, TaskNow
 from grange.worker.station.link import Link
 from grange.worker.station.papers import Papers
 from grange.worker.station.reporting import REPORT, Reporting
 from grange.worker.station.words import Words
+from tests import aside
 
 NOBODY = "http://127.0.0.1:9"
 
@@ -38,9 +38,7 @@ def test_a_report_that_breaks_the_rules_ends_nothing() -> None:
         await reporting.leave()
         running.cancel()
 
-    # In a thread: where a browser was driven before, this one has a loop already.
-    with ThreadPoolExecutor(1) as other:
-        other.submit(asyncio.run, report()).result(30)
+    aside.run(report())
     link.close()
 
     assert [True] == [line.startswith(REPORT) for line in said]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from grange.core.tasks import Outcome, OutcomeState
 from grange.errors import BrokerUnreachable
 from grange.worker.station.journal import Journal
 from grange.worker.station.teller import Teller
+from tests import aside
 
 # Nobody who waits for this is helped by a pause that is over some day.
 FOR_EVER_SECONDS = 1000.0
@@ -24,8 +24,7 @@ def test_what_could_not_be_told_is_told_at_once_when_the_broker_is_back(
     """However long the pause between two tries has become meanwhile."""
     monkeypatch.setattr("grange.worker.station.teller._FIRST_PAUSE_SECONDS", FOR_EVER_SECONDS)
 
-    with ThreadPoolExecutor(1) as other:
-        tries, quiet = other.submit(lambda: asyncio.run(_away_and_back(tmp_path))).result(60)
+    tries, quiet = aside.run(_away_and_back(tmp_path))
 
     assert (["away", "back"], True) == (tries, quiet)
 
