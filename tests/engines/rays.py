@@ -24,6 +24,9 @@ START_SECONDS = 120.0
 # Ray gives up after thirty seconds, which a busy machine may need.
 START_TRIES = 3
 MARK = "TEST_CLUSTER"
+# It asks for no token: a user's own is not for tests. And it is started as the docs say: else its
+# server for clients may die when somebody joins.
+_ENVIRONMENT = {"RAY_AUTH_MODE": "disabled", "GRPC_ENABLE_FORK_SUPPORT": "0"}
 STORE_BYTES = 80 << 20
 
 
@@ -67,9 +70,8 @@ def ray_cluster(*, cores: int = 8, port: int = 0) -> Iterator[RayCluster]:
     command += [f"--ray-client-server-port={port}", f"--dashboard-port={free_port()}"]
     command += [f"--object-store-memory={STORE_BYTES}", f"--temp-dir={folder / 't'}"]
     command += ["--include-dashboard=false", "--disable-usage-stats", '--resources={"barn": 1}']
-    # All that it starts carries the mark, whatever session that is in. It asks for no token:
-    # a user's own is not for tests.
-    environment = {**os.environ, MARK: folder.name, "RAY_AUTH_MODE": "disabled"}
+    # All that it starts carries the mark, whatever session that is in.
+    environment = {**os.environ, **_ENVIRONMENT, MARK: folder.name}
     cluster = RayCluster(port, head_port, folder, _launch(command, folder, environment))
     try:
         for tries in range(START_TRIES):
@@ -106,7 +108,7 @@ def ray_machine(cluster: RayCluster, *, cores: int, label: str) -> Iterator[str]
     command += [f"--address=127.0.0.1:{cluster.head_port}", "--node-ip-address=127.0.0.1"]
     command += [f"--num-cpus={cores}", f"--object-store-memory={STORE_BYTES}"]
     command += ["--disable-usage-stats", f"--resources={json.dumps({label: 1})}"]
-    environment = {**os.environ, MARK: mark, "RAY_AUTH_MODE": "disabled"}
+    environment = {**os.environ, **_ENVIRONMENT, MARK: mark}
     with (cluster.folder / "log").open("ab") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, env=environment, start_new_session=True

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from grange.core.tasks import Outcome, OutcomeState, Task
-from grange.engines import Engine, make_engine
+from grange.engines import Engine
 from grange.engines.ray import dismiss
 from tests.engines import rays
 from tests.engines.contract.rigs import GatedTask, RayRig
@@ -177,34 +177,6 @@ def test_the_end_of_one_process_of_the_cluster_blames_no_task(rig: RayRig, name:
         assert (OutcomeState.DONE, 2) == (outcome.state, outcome.epoch)
 
 
-@pytest.mark.parametrize("name", ["gcs_server", "raylet/raylet", "ray.util.client.server"])
-def test_a_cluster_of_our_own_is_started_again(
-    rig: RayRig, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    """Whichever of its processes is killed, this one goes on, and so does the work."""
-    mark = f"own-{rig.folder.name}"
-    monkeypatch.setenv(rays.MARK, mark)
-    engine = make_engine("ray", workers=1)
-    rig.engines.append(engine)
-    gate = GatedTask(rig)
-    rig.publish(engine, [gate.task])
-    _turn_until(engine, gate.begun.exists)
-
-    assert rays.signal_all(mark, signal.SIGKILL, named=name)
-    came = _next(engine)
-    _turn_until(engine, lambda: not _reason(engine))
-    gate.open()
-    gate.task.epoch += 1
-    rig.publish(engine, [gate.task])
-    (outcome,) = _finish(rig, engine, [gate.task])
-    engine.close()
-    dismiss()
-
-    assert [OutcomeState.RETURNED] == [one.state for one in came]
-    assert (OutcomeState.DONE, 2) == (outcome.state, outcome.epoch)
-    assert [] == _running(mark)
-
-
 def test_two_kinds_of_work_both_go_on_when_the_cluster_is_back(rig: RayRig) -> None:
     """They share the connection: neither takes the other's new one for the broken one."""
     with rays.ray_cluster(cores=2) as cluster:
@@ -268,11 +240,3 @@ def _turn_until(engine: Engine, true: Callable[[], object]) -> list[Outcome]:
 def _reason(engine: Engine) -> str:
     health = engine.health()
     return "" if health is None or health.state == "up" else health.reason
-
-
-def _running(mark: str) -> list[int]:
-    """Who is still there of a cluster that has ended."""
-    deadline = time.monotonic() + 10
-    while (left := rays.marked(mark)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return left

@@ -11,6 +11,8 @@ from contextlib import suppress
 MARKER = "GRANGE_WORKER"
 # Those of a machine that works for others have this too, with the mark of its program.
 STATION_MARKER = "GRANGE_STATION"
+# Those of a Ray cluster of our own have this, with the name of its folder.
+CLUSTER_MARKER = "GRANGE_CLUSTER"
 
 # Killed processes are gone within milliseconds. One that waits for a disk may
 # take longer; it is not waited for, since it can do no more.

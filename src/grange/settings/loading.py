@@ -18,7 +18,8 @@ FILE_VARIABLE = "GRANGE_CONFIG"
 
 # Upper-case variables of ours that are no settings: a token is a secret, and shown nowhere;
 # the others are the marks that workers put on what they start.
-OTHER_VARIABLES = frozenset({FILE_VARIABLE, TOKEN_VARIABLE, "GRANGE_WORKER", "GRANGE_STATION"})
+_MARKERS = frozenset({"GRANGE_CLUSTER", "GRANGE_STATION", "GRANGE_WORKER"})
+OTHER_VARIABLES = frozenset({FILE_VARIABLE, TOKEN_VARIABLE}) | _MARKERS
 
 # Runs worked on at once: each has all workers of this machine, or its share of many machines.
 _RUNS_HERE = 2

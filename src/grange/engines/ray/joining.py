@@ -1,4 +1,6 @@
-"""This process's one connection to Ray, shared by all that use it. The only place that imports it.
+"""This process's one connection to Ray, shared by all that use it.
+
+No other place of this process imports Ray.
 
 Ray keeps a connection for the whole process; so it is opened by whoever comes
 first, and closed when the last one leaves. What asks Ray for anything may take

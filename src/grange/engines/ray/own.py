@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from grange.engines.strays import CLUSTER_MARKER, kill_strays
 from grange.errors import EngineError
 
 # Ray takes 127.0.0.1 for a mistake, and serves clients where the whole network reaches it.
@@ -23,6 +24,11 @@ OBJECT_STORE_BYTES = 80 << 20
 START_SECONDS = 120.0
 END_SECONDS = 5.0
 LOOK_SECONDS = 0.05
+_ENVIRONMENT: Final = {
+    "RAY_AUTH_MODE": "disabled",
+    # Else a process that Ray starts from one where gRPC is at work may die at once.
+    "GRPC_ENABLE_FORK_SUPPORT": "0",
+}
 # Paths of sockets below Ray's folder are longer by so much, and a system allows 107.
 _LONGEST_FOLDER = 30
 # So much of what Ray has said last is told when it could not start.
@@ -49,7 +55,7 @@ class OwnCluster:
                     stdout=log,
                     stderr=log,
                     cwd="/",
-                    env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+                    env=self._environment(),
                     # What a terminal says to this process is not meant for it.
                     start_new_session=True,
                 )
@@ -81,14 +87,24 @@ class OwnCluster:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        clear(self._folder)
 
     def _command(self, cores: int) -> list[str]:
-        command = [sys.executable, "-m", "grange.engines.ray.keeper", "start", "--head", "--block"]
-        command += [f"--node-ip-address={HOST}", f"--port={_free_port()}", f"--num-cpus={cores}"]
+        command = [sys.executable, "-m", "grange.engines.ray.keeper", str(self._folder)]
+        command += ["start", "--head", "--block", f"--num-cpus={cores}"]
+        command += [f"--node-ip-address={HOST}", f"--port={_free_port()}"]
+        # Its workers take any free port; else two clusters of a machine want the same ones.
+        command += ["--min-worker-port=0", "--max-worker-port=0"]
         command += [f"--ray-client-server-port={self._port}", "--include-dashboard=false"]
         command += [f"--object-store-memory={OBJECT_STORE_BYTES}", "--disable-usage-stats"]
         return [*command, f"--temp-dir={self._folder / 'ray'}"]
+
+    def _environment(self) -> dict[str, str]:
+        given = {**os.environ, **_ENVIRONMENT, CLUSTER_MARKER: self._folder.name}
+        if self._folder.parent == Path(tempfile.gettempdir()):
+            # What workers leave when they are killed goes with all else.
+            given["TMPDIR"] = str(self._folder)
+        return given
 
     def _await(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -106,6 +122,12 @@ class OwnCluster:
         except OSError:
             return False
         return True
+
+
+def clear(folder: Path) -> None:
+    """End at once what is left of the cluster that has this folder, and remove its files."""
+    kill_strays(folder.name, variable=CLUSTER_MARKER)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _folder() -> Path:

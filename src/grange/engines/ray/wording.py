@@ -8,6 +8,8 @@ from importlib.metadata import version
 from grange.errors import EngineError, WorkerStartFailed
 
 _LONGEST = 1000
+# What the server for clients says when the one that it has forked for a client has died of that.
+_STILLBORN = ("Starting Ray client server failed", "ZombieProcess", "NoSuchProcess")
 
 
 def explained(place: str, error: Exception) -> EngineError:
@@ -18,6 +20,9 @@ def explained(place: str, error: Exception) -> EngineError:
         message = f"{place} has other versions than this process: {words}"
         hint = f"Here are Ray {version('ray')} and Python {python}: have the same on both sides."
         return WorkerStartFailed(message, hint=hint)
+    if any(trace in str(error) for trace in _STILLBORN):
+        message = f"{place} could not start its part for this process, which is tried again."
+        return EngineError(message, hint="Start the cluster with GRPC_ENABLE_FORK_SUPPORT=0.")
     if isinstance(error, OSError) and not isinstance(error, ConnectionAbortedError):
         message = f"{place} does not answer."
         hint = "Is this the port of its client server? Does it want RAY_AUTH_MODE=token?"
