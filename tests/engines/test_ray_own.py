@@ -35,6 +35,7 @@ DRIVER = '''
 import sys
 from pathlib import Path
 from grange.engines import make_engine
+from grange.engines.ray import joining
 from tests.engines.contract.rigs import ContractRig
 
 folder = Path(sys.argv[1])
@@ -46,13 +47,29 @@ note = f"""
 import os
 from grange.settings import load
 load()
+assert "RAY_AUTH_TOKEN" not in os.environ
 open({str(place)!r}, "w").write(os.environ[{sys.argv[2]!r}])
 """
 tasks = [rig.task("import os; os.kill(os.getpid(), 9)"), rig.task(note), *rig.many(20)]
 print(sorted({str(one.state) for one in rig.do(engine, tasks).values()}))
-print(place.read_text(), flush=True)
+print(place.read_text())
+print(joining._open[0].cluster.address, flush=True)
 sys.stdin.read()
 '''
+
+
+# Greets a cluster's server for clients as Ray's client does.
+STRANGER = """
+import grpc, sys
+from ray.core.generated import ray_client_pb2, ray_client_pb2_grpc
+
+stub = ray_client_pb2_grpc.RayletDriverStub(grpc.insecure_channel(sys.argv[1]))
+kind = ray_client_pb2.ClusterInfoType.PING
+try:
+    print(stub.ClusterInfo(ray_client_pb2.ClusterInfoRequest(type=kind), timeout=20))
+except grpc.RpcError as error:
+    print(error.code().name)
+"""
 
 
 class Driver:
@@ -88,7 +105,7 @@ class Driver:
     def read(self) -> list[str]:
         """What it says when its work is done."""
         assert self.process.stdout is not None
-        return [self.process.stdout.readline().strip() for _ in range(2)]
+        return [self.process.stdout.readline().strip() for _ in range(3)]
 
     def ports(self) -> list[int]:
         """Where its cluster's processes listen."""
@@ -130,7 +147,7 @@ def test_two_clusters_at_once_keep_apart_and_leave_no_word_and_no_file(
     said = [driver.read() for driver in drivers]
     ports = [port for driver in drivers for port in driver.ports()]
 
-    assert [["['done', 'lost']", driver.mark] for driver in drivers] == said
+    assert [["['done', 'lost']", driver.mark] for driver in drivers] == [one[:2] for one in said]
     # Those that Ray's clients and workers have in every cluster, unless they are told otherwise.
     assert [] == [port for port in ports if 10_000 <= port < 20_000 or 23_000 <= port < 24_000]
     assert len(set(ports)) == len(ports)
@@ -151,6 +168,20 @@ def test_what_a_killed_process_had_started_ends_and_its_files_go(drivers: list[D
 
     for driver in drivers:
         wait_for(driver.is_over, seconds=30)
+
+
+def test_nobody_else_gets_into_a_cluster_of_our_own(drivers: list[Driver]) -> None:
+    """Another account of this machine reaches its port, and has no token."""
+    *_, address = drivers[0].read()
+    stranger = subprocess.run(
+        [sys.executable, "-c", STRANGER, address.removeprefix("ray://")],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
+    )
+
+    assert "UNAUTHENTICATED\n" == stranger.stdout
 
 
 @pytest.mark.parametrize("name", ["gcs_server", "raylet/raylet", "ray.util.client.server"])

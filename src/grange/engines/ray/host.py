@@ -183,4 +183,4 @@ class WorkerHost:
 
 def _is_secret(name: str) -> bool:
     """Whether a variable opens something of a server's, from whose environment Ray has it."""
-    return name.startswith("GRANGE_") and any(word in name for word in _SECRETS)
+    return name.startswith(("GRANGE_", "RAY_")) and any(word in name for word in _SECRETS)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import secrets
 import socket
 import sys
 import threading
@@ -39,6 +40,7 @@ RECONNECT_SECONDS: Final = 10
 # A connection that does not end within this is torn.
 END_SECONDS = 2.0
 PROBE_SECONDS = 5.0
+_TOKEN_BYTES = 32
 # The port that Ray takes for granted.
 _PORT: Final = 10001
 # How HTTP/2 begins: its preface, and settings without any.
@@ -200,6 +202,10 @@ def _connect(address: str, cores: int) -> Connection:
         os.environ.setdefault("RAY_CLIENT_RECONNECT_GRACE_PERIOD", str(RECONNECT_SECONDS))
         # Else what is said after a connection has ended would start a cluster in this process.
         os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")
+        if address == LOCAL and "RAY_AUTH_MODE" not in os.environ:
+            # Without it, every account of this machine could have the cluster do things for it.
+            os.environ["RAY_AUTH_MODE"] = "token"
+            os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(_TOKEN_BYTES)
     import ray
 
     # What it warns of is told as an error with a hint; what it logs, by the ledger.

@@ -24,11 +24,6 @@ OBJECT_STORE_BYTES = 80 << 20
 START_SECONDS = 120.0
 END_SECONDS = 5.0
 LOOK_SECONDS = 0.05
-_ENVIRONMENT: Final = {
-    "RAY_AUTH_MODE": "disabled",
-    # Else a process that Ray starts from one where gRPC is at work may die at once.
-    "GRPC_ENABLE_FORK_SUPPORT": "0",
-}
 # Paths of sockets below Ray's folder are longer by so much, and a system allows 107.
 _LONGEST_FOLDER = 30
 # So much of what Ray has said last is told when it could not start.
@@ -100,7 +95,10 @@ class OwnCluster:
         return [*command, f"--temp-dir={self._folder / 'ray'}"]
 
     def _environment(self) -> dict[str, str]:
-        given = {**os.environ, **_ENVIRONMENT, CLUSTER_MARKER: self._folder.name}
+        # It wants the token that this process has; a file with one is not for it.
+        given = {"RAY_AUTH_MODE": "disabled", **os.environ, CLUSTER_MARKER: self._folder.name}
+        # Else a process that Ray starts from one where gRPC is at work may die at once.
+        given["GRPC_ENABLE_FORK_SUPPORT"] = "0"
         if self._folder.parent == Path(tempfile.gettempdir()):
             # What workers leave when they are killed goes with all else.
             given["TMPDIR"] = str(self._folder)
