@@ -71,7 +71,7 @@ def ray_cluster(*, cores: int = 8, port: int = 0) -> Iterator[RayCluster]:
     command += [f"--object-store-memory={STORE_BYTES}", f"--temp-dir={folder / 't'}"]
     command += ["--include-dashboard=false", "--disable-usage-stats", '--resources={"barn": 1}']
     # All that it starts carries the mark, whatever session that is in.
-    environment = {**os.environ, **_ENVIRONMENT, MARK: folder.name}
+    environment = {**os.environ, **_ENVIRONMENT, MARK: folder.name, "TMPDIR": str(folder)}
     cluster = RayCluster(port, head_port, folder, _launch(command, folder, environment))
     try:
         for tries in range(START_TRIES):
@@ -108,7 +108,7 @@ def ray_machine(cluster: RayCluster, *, cores: int, label: str) -> Iterator[str]
     command += [f"--address=127.0.0.1:{cluster.head_port}", "--node-ip-address=127.0.0.1"]
     command += [f"--num-cpus={cores}", f"--object-store-memory={STORE_BYTES}"]
     command += ["--disable-usage-stats", f"--resources={json.dumps({label: 1})}"]
-    environment = {**os.environ, **_ENVIRONMENT, MARK: mark}
+    environment = {**os.environ, **_ENVIRONMENT, MARK: mark, "TMPDIR": str(cluster.folder)}
     with (cluster.folder / "log").open("ab") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, env=environment, start_new_session=True

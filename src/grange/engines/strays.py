@@ -18,6 +18,9 @@ CLUSTER_MARKER = "GRANGE_CLUSTER"
 # take longer; it is not waited for, since it can do no more.
 _PATIENCE_SECONDS = 2.0
 _PAUSE_SECONDS = 0.005
+# While a process turns into the program that it starts, its environment can't be read: nobody is
+# left when so many looks in a row have found nobody.
+_LOOKS = 3
 
 
 def kill_strays(marker: str, *, variable: str = MARKER) -> None:
@@ -27,13 +30,14 @@ def kill_strays(marker: str, *, variable: str = MARKER) -> None:
     """
     wanted = f"{variable}={marker}".encode()
     give_up_at = time.monotonic() + _PATIENCE_SECONDS
+    in_vain = 0
     # What is born while the list is read is in the next list.
-    while found := _marked(wanted):
+    while in_vain < _LOOKS and time.monotonic() < give_up_at:
+        found = _marked(wanted)
+        in_vain = 0 if found else in_vain + 1
         for process in found:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)
-        if time.monotonic() > give_up_at:
-            return
         time.sleep(_PAUSE_SECONDS)
 
 
