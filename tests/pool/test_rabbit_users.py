@@ -97,7 +97,8 @@ def test_a_removed_worker_is_put_out(
         closed = asyncio.Event()
         connection.close_callbacks.add(lambda *_: closed.set())
         await asyncio.to_thread(crew.workers.remove, crew.admin, joined.worker.id)
-        await asyncio.wait_for(closed.wait(), SECONDS)
+        async with asyncio.timeout(SECONDS):
+            await closed.wait()
         with pytest.raises((AMQPError, ConnectionError)):
             await aio_pika.connect(joined.engine, timeout=SECONDS)
 

@@ -207,7 +207,8 @@ class Hub:
             ends = time.monotonic() + LIFE_SECONDS
             while not listener.closed and time.monotonic() < ends:
                 try:
-                    await asyncio.wait_for(listener.ready.wait(), HEARTBEAT_SECONDS)
+                    async with asyncio.timeout(HEARTBEAT_SECONDS):
+                        await listener.ready.wait()
                 except TimeoutError:
                     yield b": still here\n\n"
                     continue

@@ -106,7 +106,8 @@ class Station:
     async def _beats(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), BEAT_SECONDS)
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await self._wake.wait()
             self._wake.clear()
             self.intake.want(dict.fromkeys(self.intake.shapes(), self.wanted))
             await self.intake.beat(slots=self._slots)

@@ -44,7 +44,8 @@ async def _away_and_back(folder: Path) -> tuple[list[str], bool]:
     journal = Journal(folder / "journal")
     teller = Teller(publish, journal)
     teller.tell("run", [Outcome(1, 1, OutcomeState.DONE)])
-    await asyncio.wait_for(tried.wait(), 30)
+    async with asyncio.timeout(30):
+        await tried.wait()
     broker = "back"
     teller.hurry()
     quiet = await teller.quiet(30)

@@ -345,6 +345,8 @@ class Hub:
         task = asyncio.ensure_future(guarded(), loop=self._loop)
         self._busy.add(task)
         task.add_done_callback(self._busy.discard)
+        # It may be called off before it has begun.
+        task.add_done_callback(lambda _: work.close())
 
 
 async def _together(*works: Coroutine[Any, Any, None]) -> None:

@@ -285,6 +285,8 @@ class Intake:
         task = asyncio.create_task(guarded())
         self._busy.add(task)
         task.add_done_callback(self._busy.discard)
+        # It may be called off before it has begun.
+        task.add_done_callback(lambda _: work.close())
 
     # ---- what comes
 

@@ -84,9 +84,12 @@ class Session:
             BrokerUnreachable: There is none.
         """
         with translated(self.where):
-            line = await asyncio.wait_for(self.line(frail=True), ANSWER_SECONDS)
-            await asyncio.wait_for(line.ping(), ANSWER_SECONDS)
-            await asyncio.wait_for(line.close(), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                line = await self.line(frail=True)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await line.ping()
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await line.close()
 
     async def prove(self) -> bool:
         """Whether another queue answers just now; the broker itself does.
@@ -98,14 +101,17 @@ class Session:
         if not self.witness:
             return False
         with translated(self.where):
-            line = await asyncio.wait_for(self.line(frail=True), ANSWER_SECONDS)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                line = await self.line(frail=True)
         try:
-            await asyncio.wait_for(line.hears(self.witness), WITNESS_SECONDS)
+            async with asyncio.timeout(WITNESS_SECONDS):
+                await line.hears(self.witness)
         except TimeoutError:
             return False
         finally:
             with suppress(EngineError, TimeoutError):
-                await asyncio.wait_for(line.close(), CLOSE_SECONDS)
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await line.close()
         return True
 
     def fail(self, error: EngineError) -> None:
@@ -130,7 +136,8 @@ class Session:
         """Close the connection, if it can still be closed."""
         self.fail(BrokerUnreachable("The connection to the message broker was closed."))
         with suppress(Exception, asyncio.CancelledError):
-            await asyncio.wait_for(self._connection.close(), CLOSE_SECONDS)
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._connection.close()
         await _let_go(self._connection)
 
     def _closed(self, _sender: object, error: BaseException | None, *_: object) -> None:
@@ -195,7 +202,8 @@ class Link:
         session = await connect(self._where, self._name)
         try:
             with translated(self._where):
-                await asyncio.wait_for(self._build(session), BUILD_SECONDS)
+                async with asyncio.timeout(BUILD_SECONDS):
+                    await self._build(session)
             _heed()
             self.session = session
             self._tell(Health("up", time.time()))
@@ -217,7 +225,8 @@ class Link:
             line = await session.line()
             while True:
                 await asyncio.sleep(PING_SECONDS)
-                await asyncio.wait_for(line.ping(), ANSWER_SECONDS)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await line.ping()
         except EngineError as error:
             session.fail(error)
         except TimeoutError as error:
@@ -247,7 +256,8 @@ async def connect(where: Address, name: str) -> Session:
     with translated(where):
         connection = Connection(make_url(where.url), client_properties={"connection_name": name})
         try:
-            await asyncio.wait_for(connection.connect(), CONNECT_SECONDS)
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await connection.connect()
         except BaseException:
             await _let_go(connection)
             raise
@@ -268,4 +278,5 @@ async def _let_go(connection: AbstractConnection) -> None:
     any more that could do it.
     """
     with suppress(Exception, asyncio.CancelledError):
-        await asyncio.wait_for(connection.close(), CLOSE_SECONDS)
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await connection.close()

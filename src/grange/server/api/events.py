@@ -113,7 +113,8 @@ class EventStream(Response):
             stream = self._hub.stream(self._listener, self._followed)
             async for data in stream:
                 message = {"type": "http.response.body", "body": data, "more_body": True}
-                await asyncio.wait_for(send(message), SEND_SECONDS)
+                async with asyncio.timeout(SEND_SECONDS):
+                    await send(message)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         except TimeoutError:
             return

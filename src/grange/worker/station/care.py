@@ -103,7 +103,8 @@ class Care:
     async def _prove(self) -> bool:
         before = self._mounts.shared
         try:
-            proofs = await asyncio.wait_for(asyncio.to_thread(self._mounts.prove), LOOK_SECONDS)
+            async with asyncio.timeout(LOOK_SECONDS):
+                proofs = await asyncio.to_thread(self._mounts.prove)
         except TimeoutError:
             self._words.trouble(MOUNT, "one doesn't answer: is its server there?")
             return False

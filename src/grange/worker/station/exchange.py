@@ -120,7 +120,8 @@ class Exchange:
         while True:
             await self.beat_once()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._beat_now.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._beat_now.wait()
             self._beat_now.clear()
             await asyncio.sleep(_BEAT_GAP_SECONDS)
 

@@ -59,7 +59,8 @@ class Reporting:
         while True:
             await self._report()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._now.wait(), max(_LEAST_SECONDS, self._seconds))
+                async with asyncio.timeout(max(_LEAST_SECONDS, self._seconds)):
+                    await self._now.wait()
             self._now.clear()
 
     async def leave(self) -> None:
@@ -69,7 +70,8 @@ class Reporting:
             return
         said = composed.model_copy(update={"leaving": True})
         with suppress(GrangeError, TimeoutError):
-            await asyncio.wait_for(asyncio.to_thread(self._link.beat, said), _LAST_SECONDS)
+            async with asyncio.timeout(_LAST_SECONDS):
+                await asyncio.to_thread(self._link.beat, said)
 
     def _said(self) -> Beat | None:
         """How the station is; None when that breaks the rules of what may be said: it works on."""

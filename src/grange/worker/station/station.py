@@ -133,7 +133,8 @@ class Station:
         while len(works.holding) and time.monotonic() < deadline:
             works.went.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(works.went.wait(), _LOOK_SECONDS)
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await works.went.wait()
         left = len(works.holding)
         if left:
             self._words.say(f"gives back {left} tasks that are not done")

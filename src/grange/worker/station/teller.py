@@ -76,7 +76,8 @@ class Teller:
     async def quiet(self, timeout_seconds: float) -> bool:
         """Wait until all is told; False when that took too long."""
         try:
-            await asyncio.wait_for(self._quiet.wait(), timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                await self._quiet.wait()
         except TimeoutError:
             return False
         return True
@@ -116,7 +117,8 @@ class Teller:
     async def _rest(self, pause: float) -> float:
         """Wait so long, or until it is to be tried at once; gives the pause after the next try."""
         try:
-            await asyncio.wait_for(self._again.wait(), pause)
+            async with asyncio.timeout(pause):
+                await self._again.wait()
         except TimeoutError:
             return min(2 * pause, _LONGEST_PAUSE_SECONDS)
         return _FIRST_PAUSE_SECONDS
