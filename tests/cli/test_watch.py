@@ -188,7 +188,8 @@ def test_an_inbox_that_vanishes_is_said_once_and_waited_for(place: Place) -> Non
 
 def test_a_file_that_vanished_comes_again(place: Place) -> None:
     """It failed since it was not there; once it is, as it was, it is worked on after all."""
-    watched = place.watch("--set", "slow=1")
+    # The first takes longer than it takes to say that there are two.
+    watched = place.watch("--set", "slow=3")
     place.drop("first.txt")
     kept = place.drop("second.txt")
     watched.until("progress", total=2)
