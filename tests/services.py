@@ -26,6 +26,7 @@ from typing import NoReturn
 import pytest
 import sqlalchemy
 
+from tests.freezing import freeze
 from tests.places import HERE, Place
 
 USER = "grange"
@@ -141,7 +142,8 @@ class Server:
 
     def freeze(self) -> None:
         """Let the server hang: connections are taken, and nothing is answered."""
-        self._signal(signal.SIGSTOP)
+        if self.process is not None:
+            freeze(self.process.pid)
 
     def thaw(self) -> None:
         """Let a frozen server go on."""
@@ -205,7 +207,8 @@ class CacheServer:
 
     def freeze(self) -> None:
         """Let the server hang: connections are taken, and nothing is answered."""
-        self._signal(signal.SIGSTOP)
+        if self.process is not None:
+            freeze(self.process.pid)
 
     def thaw(self) -> None:
         """Let a frozen server go on."""

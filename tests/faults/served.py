@@ -23,6 +23,8 @@ injected = importlib.import_module("injected")
 
 SERVER = "server"
 DRIVER = "driver"
+# A driver is told by this who its server is.
+SERVED_BY = "SERVED_BY"
 # What imports a function by name has to be loaded before the function is replaced.
 MODULES = {
     SERVER: (
@@ -72,6 +74,7 @@ def serve(folder: Path, steps: tuple[str, ...], words: list[str]) -> None:
         descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(descriptor, number)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.environ[SERVED_BY] = str(os.getpid())
     driving = importlib.import_module("grange.bootstrap.driving")
     command = [sys.executable, __file__, DRIVER, str(folder), *steps]
     if (folder / "idle").exists():
@@ -91,15 +94,17 @@ def arm(role: str, folder: Path, steps: tuple[str, ...]) -> None:
             # The second kill of a step is for a process that has got past the first.
             if who == role and not mark.exists():
                 both = role == DRIVER and when == "after"
-                blow = functools.partial(strike, str(mark), os.getppid() if both else 0)
+                blow = functools.partial(strike, str(mark), with_server=both)
                 injected.inject(module, function, when=when, number=int(number), blow=blow)
                 break
 
 
-def strike(mark: str, parent: int) -> None:
-    """End this process, and its parent if that is named, unless it was done before."""
-    if parent and not os.path.exists(mark):
-        os.kill(parent, signal.SIGKILL)
+def strike(mark: str, *, with_server: bool) -> None:
+    """End this process, and its server if that is wanted, unless it was done before."""
+    # A driver whose server is gone may have been handed to the tests' own process.
+    has_server = os.environ.get(SERVED_BY) == str(os.getppid())
+    if with_server and has_server and not os.path.exists(mark):
+        os.kill(os.getppid(), signal.SIGKILL)
     injected.strike(mark, signal.SIGKILL)
 
 
