@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -79,6 +80,7 @@ class Driver:
         # Short, because it holds sockets.
         self.temporary = Path("/tmp") / f"{name}{os.getpid()}"
         self.temporary.mkdir()
+        self._seen: list[psutil.Process] = []
         self.process = subprocess.Popen(
             [sys.executable, "-c", DRIVER, str(self.temporary / "inputs"), rays.MARK],
             stdin=subprocess.PIPE,
@@ -105,7 +107,14 @@ class Driver:
     def read(self) -> list[str]:
         """What it says when its work is done."""
         assert self.process.stdout is not None
-        return [self.process.stdout.readline().strip() for _ in range(3)]
+        said = [self.process.stdout.readline().strip() for _ in range(3)]
+        self._look()
+        return said
+
+    def kill(self) -> None:
+        """Kill it, and nothing else."""
+        self._look()
+        self.process.kill()
 
     def ports(self) -> list[int]:
         """Where its cluster's processes listen."""
@@ -121,7 +130,11 @@ class Driver:
 
     def is_over(self) -> bool:
         """Whether nothing of its cluster is there, no process and no file."""
-        return not rays.marked(self.mark) and not self.clusters()
+        return not (rays.marked(self.mark) or self.clusters() or any(map(_runs, self._seen)))
+
+    def _look(self) -> None:
+        """Remember whom it has: some of Ray's processes lose their mark."""
+        self._seen = psutil.Process(self.process.pid).children(recursive=True)
 
     def end(self) -> None:
         """Take away what a test has left."""
@@ -162,9 +175,9 @@ def test_what_a_killed_process_had_started_ends_and_its_files_go(drivers: list[D
     """One while its cluster is starting, the other when it has done its work."""
     early, late = drivers
     wait_for(lambda: early.clusters() and len(rays.marked(early.mark)) > 2, seconds=60)
-    early.process.kill()
+    early.kill()
     late.read()
-    late.process.kill()
+    late.kill()
 
     for driver in drivers:
         wait_for(driver.is_over, seconds=30)
@@ -220,6 +233,12 @@ def _next(engine: Engine) -> list[OutcomeState]:
     while not (came := engine.collect(0.2)):
         assert time.monotonic() < deadline
     return [one.state for one in came]
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _is_up(engine: Engine) -> bool:

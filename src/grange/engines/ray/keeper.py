@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -17,26 +18,22 @@ from grange.engines.ray.own import clear
 
 # The end of Ray's command is noticed so soon; that of the parent at once.
 LOOK_SECONDS = 0.5
-# How long Ray may take to end its processes itself, where nobody else can find them.
-GRACE_SECONDS = 3.0
 
 
 def main() -> int:
     """Run Ray's command until standard input ends; the first word is the cluster's folder."""
     folder, *words = sys.argv[1:]
     command = [sys.executable, "-m", "grange.engines.ray.head", *words]
-    ray = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    ray = subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0)
     while ray.poll() is None and not _is_alone(LOOK_SECONDS):
         pass
-    if not _is_alone(0):
-        # The parent ends what is left, once it has read why.
-        return ray.returncode
-    if not sys.platform.startswith("linux"):
-        ray.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            ray.wait(GRACE_SECONDS)
-    clear(Path(folder))
-    return 0
+    # Some of Ray's processes write their titles over their environment: no mark is left of those.
+    with suppress(ProcessLookupError):
+        os.killpg(ray.pid, signal.SIGKILL)
+    if _is_alone(0):
+        # Else it is the parent who does that, once it has read why Ray has ended.
+        clear(Path(folder))
+    return ray.wait()
 
 
 def _is_alone(seconds: float) -> bool:
