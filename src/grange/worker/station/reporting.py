@@ -38,6 +38,9 @@ class Reporting:
         self._ordered = ordered
         self._seconds = beat_seconds
         self._now = asyncio.Event()
+        # One report after another: what was said before the last one must not come after it.
+        self._turn = asyncio.Lock()
+        self._has_left = False
         self._unanswered: float | None = None
 
     @property
@@ -69,8 +72,9 @@ class Reporting:
         if composed is None:
             return
         said = composed.model_copy(update={"leaving": True})
+        self._has_left = True
         with suppress(GrangeError, TimeoutError):
-            async with asyncio.timeout(_LAST_SECONDS):
+            async with asyncio.timeout(_LAST_SECONDS), self._turn:
                 await asyncio.to_thread(self._link.beat, said)
 
     def _said(self) -> Beat | None:
@@ -85,12 +89,13 @@ class Reporting:
 
     async def _report(self) -> None:
         said = self._said()
-        if said is None:
+        if said is None or self._has_left:
             return
         if self._unanswered is None:
             self._unanswered = time.monotonic()
         try:
-            orders = await asyncio.to_thread(self._link.beat, said)
+            async with self._turn:
+                orders = await asyncio.to_thread(self._link.beat, said)
         except CredentialsInvalid:
             raise
         except GrangeError as error:
